@@ -1,0 +1,3 @@
+"""callwright: self-hosted programmable outbound calling."""
+
+__version__ = "0.1.0.dev0"

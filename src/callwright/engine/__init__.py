@@ -1,0 +1,1 @@
+"""The call engine: everything that touches the telephone network."""

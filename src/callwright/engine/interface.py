@@ -1,0 +1,255 @@
+"""What applications see of the call engine: the verbs of one leg and the facts about it.
+
+Two implementations exist, the real engine (``engine.engine``) and the fake one that ships for tests
+(``testing.fake_engine``); both pass the contract tests in ``tests/contract``. The engine knows nothing of
+applications, records or HTTP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from callwright.values.destination import Destination
+from callwright.values.errors import CallwrightError, OutsideError
+from callwright.values.ids import CallId
+from callwright.values.outcome import Outcome
+
+RING_TIMEOUT_S = 60.0  # our choice (docs/reference/rest-applications.md, ringing)
+MAX_CALL_DURATION_S = 240 * 60.0  # our choice: the documented default of secondary calls
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoundFile:
+    """A sound on disk: any format and rate libsndfile reads; stereo is mixed down."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keys:
+    """DTMF keys to send, characters ``0123456789ABCD#*``."""
+
+    digits: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Silence:
+    """Silence of ``ms`` milliseconds."""
+
+    ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tone:
+    """The sum of sine waves of ``frequencies`` (Hz) at ``level_dbm0`` for ``ms`` milliseconds."""
+
+    frequencies: tuple[float, ...]
+    ms: int
+    level_dbm0: float = -13.0
+
+
+Sound = SoundFile | Keys | Silence | Tone
+
+
+class RecordingFormat(StrEnum):
+    ALAW = "alaw"
+    ULAW = "ulaw"
+    PCM16 = "pcm16"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingOrder:
+    """How to record what the far end says: limits in seconds, the file's path and its format (None: the call's
+    codec).
+    """
+
+    path: str
+    max_duration_s: float
+    max_silence_s: float
+    max_initial_silence_s: float
+    beep: bool = False
+    format: RecordingFormat | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """A finished recording. ``reason`` is ``max_duration``, ``silence``, ``stopped`` or ``ended`` (the call went
+    down).
+    """
+
+    path: str
+    duration_s: float
+    contains_sound: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallOrder:
+    """One call to place. ``caller_id`` is digits, a SIP user or address, or "" (then ``service_name`` is the From
+    user).
+    """
+
+    call_id: CallId
+    destination: Destination
+    caller_id: str
+    service_name: str
+    headers: tuple[tuple[str, str], ...] = ()
+    ring_timeout_s: float = RING_TIMEOUT_S
+    max_duration_s: float = MAX_CALL_DURATION_S
+
+
+@dataclass(slots=True, kw_only=True)
+class CallFacts:
+    """What happened on one leg so far. Times are epoch seconds; None means it did not happen."""
+
+    call_id: CallId
+    destination: Destination
+    originating: str = ""
+    initiated_at: float | None = None
+    ringing_at: float | None = None
+    answered_at: float | None = None
+    ended_at: float | None = None
+    outcome: Outcome | None = None
+    codec: str = ""
+    remote: str = ""
+    media: dict[str, float] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Why a destination cannot be called now; ``reason`` is the text after ``couldnotrun`` (ruling 16)."""
+
+    reason: str
+
+
+class CallEnded(CallwrightError):
+    """The call is over: nothing more can be done on it. Raised by every verb, also while it runs."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(f"the call ended: {outcome.hangup_cause}, by {outcome.ended_by}")
+        self.outcome = outcome
+
+
+class CallFailed(CallwrightError):
+    """The call was never answered; ``facts.outcome`` says why."""
+
+    def __init__(self, facts: CallFacts) -> None:
+        assert facts.outcome is not None
+        super().__init__(f"the call was not answered: {facts.outcome.hangup_cause} {facts.outcome.detail}".rstrip())
+        self.facts = facts
+        self.outcome = facts.outcome
+
+
+class MediaUnavailable(OutsideError):
+    """A sound cannot be played or a recording cannot be written: missing, unreadable or of an unsupported format."""
+
+
+class KeyInbox(Protocol):
+    """Keys the far end pressed and nobody has taken yet, in order (type-ahead)."""
+
+    def peek(self) -> str:
+        """Return the waiting keys without taking them."""
+        ...
+
+    def take_all(self) -> str:
+        """Take and return all waiting keys."""
+        ...
+
+    async def next(self, timeout_s: float | None) -> str | None:
+        """Take the next key, waiting for it; None after ``timeout_s`` seconds. Raise ``CallEnded`` when the call
+        ends.
+        """
+        ...
+
+    async def arrived(self) -> None:
+        """Return when at least one key is waiting; raise ``CallEnded`` when the call ends."""
+        ...
+
+
+class Call(Protocol):
+    """One answered leg. Verbs raise ``CallEnded`` when the far end hangs up; cancelling a verb stops its sound at
+    once.
+    """
+
+    @property
+    def call_id(self) -> CallId: ...
+
+    @property
+    def facts(self) -> CallFacts: ...
+
+    @property
+    def keys(self) -> KeyInbox: ...
+
+    @property
+    def is_up(self) -> bool: ...
+
+    async def play(self, sounds: Sequence[Sound]) -> None:
+        """Play sounds one after the other to their end; raise ``MediaUnavailable`` naming the sound that cannot be
+        played.
+        """
+        ...
+
+    async def record(self, order: RecordingOrder) -> Recorded:
+        """Record the far end until a limit or ``stop_recording``; when the call ends the file is kept and
+        ``CallEnded`` raised.
+        """
+        ...
+
+    def stop_recording(self) -> None:
+        """End a running recording normally."""
+        ...
+
+    @property
+    def last_recording(self) -> Recorded | None:
+        """The latest finished recording, also one that the end of the call cut short."""
+        ...
+
+    async def hang_up(self) -> None:
+        """End the call; when this returns it is over. Calling it again changes nothing."""
+        ...
+
+    async def wait_ended(self) -> Outcome:
+        """Wait until the call is over and return how it ended."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallProgress:
+    """Something that happened on a call's way up or down, for logs and ``call --watch``. ``at`` is epoch seconds."""
+
+    call_id: CallId
+    what: str
+    at: float
+    detail: str = ""
+
+
+class Engine(Protocol):
+    """Places calls."""
+
+    def refusal(self, destination: Destination) -> Refusal | None:
+        """Return why this destination cannot be called by this node, or None."""
+        ...
+
+    async def place(
+        self,
+        order: CallOrder,
+        *,
+        before_invite: Callable[[], Awaitable[None]],
+        on_answered: Callable[[CallFacts, bytes], Awaitable[None]],
+    ) -> Call:
+        """Place a call and return it answered; raise ``CallFailed`` when it was not answered.
+
+        Everything that can fail without the network (a port, an address) is prepared first; then ``before_invite``
+        is awaited, and the INVITE leaves in the same turn of the event loop in which it returns. An exception from
+        ``before_invite`` means nothing was sent and is passed on. ``on_answered`` gets the facts and the saved
+        dialog (bytes for ``hang_up_saved``) right after the answer was acknowledged, and is awaited before
+        ``place`` returns. Cancelling ``place`` cancels the call.
+        """
+        ...
+
+    async def hang_up_saved(self, saved: bytes) -> None:
+        """Send BYE for a call answered in an earlier life of this node; return when it was answered or given up."""
+        ...
