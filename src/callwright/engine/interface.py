@@ -12,46 +12,35 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from callwright.media.sounds import Keys, Silence, Sound, SoundFile, Tone
 from callwright.values.destination import Destination
 from callwright.values.errors import CallwrightError, OutsideError
 from callwright.values.ids import CallId
 from callwright.values.outcome import Outcome
 
+__all__ = [
+    "Call",
+    "CallEnded",
+    "CallFacts",
+    "CallFailed",
+    "CallOrder",
+    "CallProgress",
+    "Engine",
+    "KeyInbox",
+    "Keys",
+    "MediaUnavailable",
+    "Recorded",
+    "RecordingFormat",
+    "RecordingOrder",
+    "Refusal",
+    "Silence",
+    "Sound",
+    "SoundFile",
+    "Tone",
+]
+
 RING_TIMEOUT_S = 60.0  # our choice (docs/reference/rest-applications.md, ringing)
 MAX_CALL_DURATION_S = 240 * 60.0  # our choice: the documented default of secondary calls
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SoundFile:
-    """A sound on disk: any format and rate libsndfile reads; stereo is mixed down."""
-
-    path: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Keys:
-    """DTMF keys to send, characters ``0123456789ABCD#*``."""
-
-    digits: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Silence:
-    """Silence of ``ms`` milliseconds."""
-
-    ms: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tone:
-    """The sum of sine waves of ``frequencies`` (Hz) at ``level_dbm0`` for ``ms`` milliseconds."""
-
-    frequencies: tuple[float, ...]
-    ms: int
-    level_dbm0: float = -13.0
-
-
-Sound = SoundFile | Keys | Silence | Tone
 
 
 class RecordingFormat(StrEnum):
