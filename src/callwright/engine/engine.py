@@ -21,8 +21,7 @@ from callwright.engine.media_client import Leg, MediaClient, MediaError
 from callwright.engine.routes import Route, Routes
 from callwright.engine.sip_socket import SipSocket
 from callwright.media import offer_answer
-from callwright.media.codec import PCMA, PCMU
-from callwright.sip import events
+from callwright.sip import event as sip_event
 from callwright.sip.core import InvitePlan
 from callwright.sip.dialog import SavedDialog
 from callwright.values.destination import Destination, DestinationKind
@@ -31,7 +30,6 @@ from callwright.values.outcome import Cause, EndedBy, Outcome, RestCause, answer
 
 log = structlog.get_logger()
 
-CODECS = (PCMA, PCMU)
 HANG_UP_GRACE_S = 35.0  # a BYE is given up after 64*T1 = 32 s (RFC 3261 17.1.2.2)
 
 
@@ -146,7 +144,7 @@ class CallEngine:
             next_hop=route.next_hop,
             from_uri=from_uri,
             to_uri=route.request_uri.partition(";")[0],
-            body=offer_answer.offer(leg.host, leg.port, CODECS),
+            body=offer_answer.offer(leg.host, leg.port),
             headers=order.headers,
             credentials=route.credentials,
         )
@@ -177,16 +175,16 @@ class CallEngine:
             self._command(lambda now: self._sip.core.cancel(attempt.handle, now))
             self._progress(attempt.call.facts, "CANCEL", attempt.gave_up)
 
-    def _on_answered(self, attempt: _Attempt, event: events.Answered) -> None:
+    def _on_answered(self, attempt: _Attempt, event: sip_event.Answered) -> None:
         facts = attempt.call.facts
         facts.answered_at = self._clock()
         attempt.call.went_up()
         self._progress(facts, f"{event.code} {event.reason}", "answered")
         try:
-            agreed = offer_answer.accept(event.body or attempt.early_body, CODECS)
+            agreed = offer_answer.choose(event.body or attempt.early_body)
             facts.codec = agreed.codec.name
-            attempt.leg.connect(remote=agreed.remote, codec=agreed.codec, dtmf_payload=agreed.dtmf_payload)
-        except PeerError as problem:
+            attempt.connect(agreed)
+        except (PeerError, MediaError) as problem:
             outcome = Outcome(
                 cause=Cause.ERROR,
                 code=488,
@@ -202,12 +200,12 @@ class CallEngine:
 
     # --- events of the SIP core
 
-    def _on_sip_event(self, event: events.Event) -> None:
-        if isinstance(event, events.Invited):
+    def _on_sip_event(self, event: sip_event.Event) -> None:
+        if isinstance(event, sip_event.Invited):
             # Inbound services come later; a stranger learns only that this user is not here.
             self._command(lambda now: self._sip.core.respond(event.handle, 404, "Not Found", now=now))
             return
-        if isinstance(event, events.ByeDone) and event.handle in self._byes:
+        if isinstance(event, sip_event.ByeDone) and event.handle in self._byes:
             self._byes.pop(event.handle).set_result(event.code)
             return
         attempt = self._attempts.get(event.handle)
@@ -215,31 +213,33 @@ class CallEngine:
             return
         call = attempt.call
         match event:
-            case events.Trying():
+            case sip_event.Trying():
                 self._progress(call.facts, "100 Trying")
-            case events.Provisional():
+            case sip_event.Provisional():
                 attempt.early_body = event.body or attempt.early_body
                 if call.facts.ringing_at is None:
                     call.facts.ringing_at = self._clock()
                 self._progress(call.facts, f"{event.code} {event.reason}")
-            case events.Answered():
+            case sip_event.Answered():
                 self._on_answered(attempt, event)
-            case events.Failed():
+            case sip_event.Failed():
                 detail = attempt.gave_up or event.reason
                 ended_by = EndedBy.PLATFORM if attempt.gave_up or event.local else EndedBy.FAR_END
                 outcome = failed_outcome(event.code, ended_by=ended_by, detail=detail)
                 self._progress(call.facts, f"{event.code} {event.reason}", "not answered")
                 self._over(event.handle, outcome)
                 attempt.fail(outcome)
-            case events.Ended():
+            case sip_event.Ended():
                 self._progress(call.facts, "BYE", "received")
                 detail = event.reason_header or ""
                 self._over(event.handle, answered_outcome(ended_by=EndedBy.FAR_END, detail=detail))
-            case events.ByeDone():
+            case sip_event.ByeDone():
                 detail = "" if event.code == 200 else f"BYE ended with {event.code}"
                 self._over(event.handle, answered_outcome(ended_by=EndedBy.APPLICATION, detail=detail))
-            case events.Reoffered():
+            case sip_event.Reoffered():
                 self._answer_reoffer(attempt, event)
+            case sip_event.Acked(body=body) if body:
+                self._take_late_answer(attempt, body)
             case _:
                 pass
 
@@ -248,16 +248,27 @@ class CallEngine:
         attempt.call.over(outcome)
         self._own(attempt.call.close_media(), f"close media of {attempt.call.call_id}")
 
-    def _answer_reoffer(self, attempt: _Attempt, event: events.Reoffered) -> None:
+    def _answer_reoffer(self, attempt: _Attempt, event: sip_event.Reoffered) -> None:
+        """Hold, resume, a new address: agree to what we can, keep the call as it was otherwise (RFC 3261 14.2)."""
         leg = attempt.leg
+        if not event.body:  # the far end wants our offer; its answer comes with the ACK
+            body = offer_answer.offer(leg.host, leg.port, version=attempt.next_version())
+            self._command(lambda now: self._sip.core.answer_reinvite(event.handle, body, now))
+            return
         try:
-            agreed, body = offer_answer.answer(event.body, leg.host, leg.port, CODECS)
+            answer = offer_answer.answer(event.body, leg.host, leg.port, version=attempt.next_version())
         except PeerError as problem:
             log.warning(f"A re-INVITE was refused: {problem}", action="reinvite_refused", call=attempt.call.call_id)
             self._command(lambda now: self._sip.core.refuse_reinvite(event.handle, 488, "Not Acceptable Here", now))
             return
-        leg.connect(remote=agreed.remote, codec=agreed.codec, dtmf_payload=agreed.dtmf_payload)
-        self._command(lambda now: self._sip.core.answer_reinvite(event.handle, body, now))
+        attempt.connect(answer.agreed)
+        self._command(lambda now: self._sip.core.answer_reinvite(event.handle, answer.body, now))
+
+    def _take_late_answer(self, attempt: _Attempt, body: bytes) -> None:
+        try:
+            attempt.connect(offer_answer.choose(body))
+        except (PeerError, MediaError) as problem:
+            log.warning(f"A late answer was of no use: {problem}", action="late_answer", call=attempt.call.call_id)
 
     def _on_worker_lost(self, legs: list[Leg]) -> None:
         lost = set(map(id, legs))
@@ -322,6 +333,17 @@ class _Attempt:
         self.answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.early_body = b""
         self.gave_up = ""
+        self._version = 1
+
+    def next_version(self) -> int:
+        """The version of our next session description: one higher each time (RFC 3264 8)."""
+        self._version += 1
+        return self._version
+
+    def connect(self, agreed: offer_answer.Agreed) -> None:
+        self.leg.connect(
+            remote=agreed.remote, codec=agreed.codec, dtmf_payload=agreed.dtmf_payload, direction=agreed.direction
+        )
 
     def fail(self, outcome: Outcome) -> None:
         self.call.facts.outcome = outcome

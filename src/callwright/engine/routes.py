@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from callwright.engine.interface import Refusal
 from callwright.sip.auth import Credentials
-from callwright.sip.uri import SipUri, parse_uri
+from callwright.sip.uri import parse_sip_uri
 from callwright.values.destination import Destination, DestinationKind
 from callwright.values.errors import PeerError
 
@@ -71,7 +71,7 @@ class Routes:
 
     def _to_address(self, address: str) -> Route | Refusal:
         try:
-            uri: SipUri = parse_uri(f"sip:{address}")
+            uri = parse_sip_uri(f"sip:{address}")
         except PeerError as problem:
             return Refusal(reason=f"No route: {problem}")
-        return Route(request_uri=str(uri), next_hop=(uri.host, uri.port or 5060))
+        return Route(request_uri=str(uri), next_hop=uri.address)

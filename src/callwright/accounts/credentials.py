@@ -1,0 +1,138 @@
+"""Who is asking: check the user name and secret of a request (docs/reference/accounts.md).
+
+The answer to a wrong user, a wrong service and a wrong secret is the same and takes the same time. Guessing is slowed
+for each account and address, before a password is hashed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from callwright.accounts import store
+from callwright.accounts.account import Account, user_key
+from callwright.accounts.secrets import PasswordChecker, TooBusy, access_key_digest, same_digest
+from callwright.accounts.service import Service
+from callwright.accounts.throttle import Throttle
+from callwright.db.database import Database
+
+_BUSY_WAIT_S = 1.0
+
+
+class DenialReason(StrEnum):
+    WRONG = "wrong"  # 401
+    OTHER_CLOUD = "other_cloud"  # 403: the user name begins with a cloud id that is not served here
+    THROTTLED = "throttled"  # 429: try again after ``retry_after_s``
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Denial:
+    """Why a request is refused. ``retry_after_s`` is above 0 exactly for throttled ones."""
+
+    reason: DenialReason
+    retry_after_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserName:
+    """The user name of Basic authorisation, taken apart; ``service_name`` is None when it has two parts."""
+
+    cloud_id: str
+    username: str
+    service_name: str | None
+
+
+def split_user_name(text: str) -> UserName | None:
+    """Take ``cloudID/username`` or ``cloudID/username/service`` apart; None when it is neither."""
+    parts = text.split("/")
+    if len(parts) not in (2, 3) or not all(parts):
+        return None
+    return UserName(cloud_id=parts[0], username=parts[1], service_name=parts[2] if len(parts) == 3 else None)
+
+
+class _Throttled(Exception):
+    def __init__(self, wait_s: float) -> None:
+        super().__init__()
+        self.wait_s = wait_s
+
+
+class Credentials:
+    """Checks credentials for one event loop; ``close`` ends its threads.
+
+    ``cloud_ids`` are those served here. ``clock`` gives epoch seconds, ``monotonic`` seconds for pauses.
+    """
+
+    def __init__(
+        self,
+        *,
+        cloud_ids: frozenset[str] = frozenset({"0-0-0"}),
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._cloud_ids = cloud_ids
+        self._clock = clock
+        self._monotonic = monotonic
+        self._throttle = Throttle()
+        self._passwords = PasswordChecker()
+
+    def close(self) -> None:
+        self._passwords.close()
+
+    async def check_service(
+        self, db: Database, cloud_id: str, username: str, service_name: str, password: str, *, address: str = ""
+    ) -> tuple[Account, Service] | Denial:
+        """Return the account and its outbound service if the password is right; ``address`` is the client's."""
+        if cloud_id not in self._cloud_ids:
+            return Denial(reason=DenialReason.OTHER_CLOUD)
+        who = (cloud_id, user_key(username), address)
+        try:
+            self._hold_back(who)
+            found = await db.read(lambda c: store.service_login(c, cloud_id, username, service_name))
+            right = await self._passwords.check(
+                found.password_hash if found else None, password, before_hashing=lambda: self._count_try(who)
+            )
+        except _Throttled as throttled:
+            return Denial(reason=DenialReason.THROTTLED, retry_after_s=throttled.wait_s)
+        except TooBusy:
+            return Denial(reason=DenialReason.THROTTLED, retry_after_s=_BUSY_WAIT_S)
+        if found is None or not right:
+            return Denial(reason=DenialReason.WRONG)
+        self._throttle.succeeded(who)
+        return found.account, found.service
+
+    async def check_access_key(
+        self, db: Database, cloud_id: str, username: str, key: str, *, address: str = ""
+    ) -> Account | Denial:
+        """Return the account if ``key`` is its API Access Key, or the previous one while that is still valid."""
+        if cloud_id not in self._cloud_ids:
+            return Denial(reason=DenialReason.OTHER_CLOUD)
+        who = (cloud_id, user_key(username), address)
+        try:
+            self._hold_back(who)
+        except _Throttled as throttled:
+            return Denial(reason=DenialReason.THROTTLED, retry_after_s=throttled.wait_s)
+        login = await db.read(lambda c: store.account_login(c, cloud_id, username))
+        given = access_key_digest(key)
+        current = same_digest(given, login.key_sha256 if login else None)
+        previous = same_digest(given, login.previous_key_sha256 if login else None)
+        in_time = login is not None and (login.previous_key_until or 0.0) >= self._clock()
+        if login is None or not (current or (previous and in_time)):
+            self._throttle.failed(who, self._monotonic())
+            return Denial(reason=DenialReason.WRONG)
+        self._throttle.succeeded(who)
+        if current and login.previous_key_sha256 is not None:
+            account_id = login.account.id
+            await db.write(lambda c: store.forget_previous_key(c, account_id, used=given))
+        return login.account
+
+    def _hold_back(self, who: tuple[str, str, str]) -> None:
+        wait_s = self._throttle.wait_s(who, self._monotonic())
+        if wait_s > 0:
+            raise _Throttled(wait_s)
+
+    def _count_try(self, who: tuple[str, str, str]) -> None:
+        """Count a failure before its hash is worked out, so that guesses sent all at once are counted too."""
+        self._hold_back(who)
+        self._throttle.failed(who, self._monotonic())

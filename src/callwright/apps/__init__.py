@@ -1,0 +1,1 @@
+"""What an application instance does: REST applications, page by page."""

@@ -1,0 +1,180 @@
+"""What an action may use: the call, the keys typed ahead, sounds, and ways to tell what happened."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from callwright.accounts.service import Page
+from callwright.apps.events import EventKind, Journal
+from callwright.apps.rest.document import ActionResult
+from callwright.apps.rest.media_store import MediaStore
+from callwright.apps.rest.play_list import DigitsMedia, FileMedia, Media, PageMedia, PlayList, TextMedia
+from callwright.apps.rest.problem import Problem, ProblemKind
+from callwright.apps.rest.typed_keys import TypedKeys
+from callwright.apps.rest.webhook import PageSession
+from callwright.engine.interface import (
+    Call,
+    CallEnded,
+    Keys,
+    MediaUnavailable,
+    Recorded,
+    RecordingOrder,
+    Sound,
+    SoundFile,
+)
+from callwright.speech import Speech
+from callwright.speech.synthesiser import TextTooLong
+from callwright.values.errors import OutsideError
+from callwright.values.outcome import Outcome
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Next:
+    """How an action ended: with a page to ask for, perhaps a result to tell it, or a wish to hang up."""
+
+    page: Page | None = None
+    result: ActionResult | None = None
+    hang_up: bool = False
+
+
+DONE = Next()
+
+
+@dataclass(slots=True)
+class SpokenSeconds:
+    """How much speech an instance had spoken to it, by the class of the configured voice. A text counts in full when
+    it begins to be played.
+    """
+
+    standard: float = 0.0
+    neural: float = 0.0
+
+    def add(self, seconds: float, *, neural: bool) -> None:
+        if neural:
+            self.neural += seconds
+        else:
+            self.standard += seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """What one instance gives its actions. ``notify`` tells a page something in the background."""
+
+    call: Call
+    instance_id: str
+    speech: Speech
+    voice: str
+    media: MediaStore
+    session: PageSession
+    resolve: Callable[[Page], Page]
+    notify: Callable[[Page, ActionResult], None]
+    journal: Journal
+    clock: Callable[[], float]
+    spoken: SpokenSeconds
+    keys: TypedKeys = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "keys", TypedKeys(self.call.keys))
+
+    async def while_up(self, doing: Awaitable[T]) -> T:
+        """Wait for something only as long as the call is up; raise ``CallEnded`` when it ends first."""
+        return await while_up(self.call, doing)
+
+    async def play(self, play_list: PlayList) -> None:
+        """Play a list to its end or, if it allows that, to the next key, which stays waiting."""
+        sounds = [await self._sound(one) for one in play_list.media]
+        self.journal.tell(EventKind.PROMPT, play_list.shown)
+        if play_list.barge_in:
+            await self._play_until_key(sounds)
+        else:
+            await self._play(sounds)
+
+    async def new_recording(self) -> tuple[str, str]:
+        """Return the name in the media store and the path of a recording that begins now."""
+        return await self.media.new_recording(self.clock(), self.instance_id)
+
+    async def record(self, order: RecordingOrder) -> Recorded:
+        try:
+            return await self.call.record(order)
+        except MediaUnavailable as error:
+            raise Problem(ProblemKind.MEDIA_NOT_AVAILABLE, "the recording cannot be written") from error
+
+    def chose(self, digit: str) -> None:
+        """Tell that an action took a key."""
+        self.journal.tell(EventKind.DIGIT, digit)
+
+    def recorded(self, name: str, recorded: Recorded) -> None:
+        """Tell that a recording is there."""
+        self.journal.tell(EventKind.RECORDING, f"{name} {recorded.path}", seconds=recorded.duration_s)
+
+    async def _play(self, sounds: list[Sound]) -> None:
+        try:
+            await self.call.play(sounds)
+        except MediaUnavailable as error:
+            detail = str(error).replace(f"{self.media.folder}/", "/")  # a customer knows names, not our folders
+            raise Problem(ProblemKind.MEDIA_NOT_AVAILABLE, detail) from error
+
+    async def _play_until_key(self, sounds: list[Sound]) -> None:
+        playing = asyncio.create_task(self._play(sounds), name="play")
+        key = asyncio.create_task(self.keys.another(), name="key that barges in")
+        both = {playing, key}
+        try:
+            done, _ = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in both:
+                task.cancel()
+            await asyncio.gather(*both, return_exceptions=True)
+
+    async def _sound(self, media: Media) -> Sound:
+        match media:
+            case TextMedia():
+                return await self.while_up(self._speak(media))
+            case FileMedia(name=name):
+                if not await self.media.has(name):
+                    raise Problem(ProblemKind.MEDIA_NOT_AVAILABLE, f"there is no file '{name}' in the media store")
+                return SoundFile(path=str(self.media.path(name)))
+            case PageMedia(page=page):
+                return SoundFile(path=await self.while_up(self._fetch(page)))
+            case DigitsMedia(digits=digits):
+                return Keys(digits=digits)
+
+    async def _speak(self, media: TextMedia) -> Sound:
+        try:
+            rendered = await self.speech.render(
+                media.text, selector=media.voice or None, default_selector=self.voice, private=media.is_private
+            )
+        except TextTooLong as error:
+            raise Problem(ProblemKind.INVALID_ACTION, str(error)) from error
+        except OutsideError as error:
+            raise Problem(ProblemKind.MEDIA_NOT_AVAILABLE, f"the text cannot be spoken: {error}") from error
+        self.spoken.add(rendered.duration_s, neural=rendered.neural)
+        return SoundFile(path=str(rendered.path))
+
+    async def _fetch(self, page: Page) -> str:
+        try:
+            return await self.session.fetch_sound(self.resolve(page).url)
+        except Problem as problem:
+            raise Problem(ProblemKind.MEDIA_NOT_AVAILABLE, *problem.details) from problem
+
+
+async def while_up(call: Call, doing: Awaitable[T]) -> T:
+    """Wait for something only as long as the call is up; raise ``CallEnded`` when it ends first."""
+    task = asyncio.ensure_future(doing)
+    end = asyncio.create_task(call.wait_ended(), name="end of the call")
+    both: set[asyncio.Future[T] | asyncio.Future[Outcome]] = {task, end}
+    try:
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        if end.done():
+            raise CallEnded(end.result())
+        return task.result()
+    finally:
+        for one in both:
+            one.cancel()
+        await asyncio.gather(*both, return_exceptions=True)

@@ -1,0 +1,57 @@
+"""The ``callwright`` command: its words, and the one place that turns what goes wrong into a message and an exit code.
+
+Exit codes: 0 done, 1 could not be done (the message says why), 2 the command line itself is wrong, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from callwright import __version__
+from callwright.cli import accounts, calls, demo, doctor, sandbox, serve, services
+from callwright.values.errors import CallwrightError
+
+app = typer.Typer(
+    help="Self-hosted programmable outbound calling, wire-compatible with Aculab Cloud's web services.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("serve")(serve.serve)
+app.add_typer(accounts.app, name="account", help="Accounts and their API Access Keys.")
+app.add_typer(services.app, name="service", help="Outbound services: which application runs on which calls.")
+app.command("call")(calls.call)
+app.command("status")(calls.status)
+app.command("cancel")(calls.cancel)
+app.command("sandbox")(sandbox.sandbox)
+app.command("doctor")(doctor.doctor)
+app.command("demo")(demo.demo)
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    version: Annotated[bool, typer.Option("--version", help="Show the version and leave.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"callwright {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line; what goes wrong on purpose is one line on standard error."""
+    try:
+        app(prog_name=Path(sys.argv[0]).name)
+    except CallwrightError as problem:
+        typer.echo(f"callwright: {problem}", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

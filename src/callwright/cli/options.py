@@ -1,0 +1,30 @@
+"""What several commands take in the same way: the data folder and the configuration file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from callwright.cli.node_link import NodeLink
+from callwright.config.load import load_settings
+
+Data = Annotated[
+    Path | None,
+    typer.Option("--data", help="Folder of the node's database, recordings and logs.", show_default=False),
+]
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", help="Settings file (default: callwright.toml in the data folder).", show_default=False),
+]
+Account = Annotated[
+    str | None,
+    typer.Option("--account", "-a", help="The account; not needed while there is only one.", show_default=False),
+]
+
+
+def node_link(data: Path | None) -> NodeLink:
+    """Return the link to the node that runs on this data folder."""
+    return NodeLink(load_settings(environ=os.environ, overrides={"data": data}).admin_socket)

@@ -1,0 +1,95 @@
+"""The client for asyncio programs, on one aiohttp session."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+
+from callwright.client import requests
+from callwright.client.errors import NotReached, StillRunning
+from callwright.client.requests import Account, Asked, Call
+from callwright.client.results import ApplicationStatus, Job, Started, Status
+from callwright.client.waiting import pauses, records_wait_s
+
+
+class AsyncClient:
+    """The web services of one account, inside ``async with``. Methods raise ``WebServiceError`` or ``NotReached``."""
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        username: str,
+        access_key: str | None = None,
+        cloud_id: str = "0-0-0",
+        timeout_s: float = 30.0,
+    ) -> None:
+        self._account = Account(cloud_id=cloud_id, username=username, access_key=access_key)
+        self._base_url = base_url.rstrip("/")
+        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=timeout_s))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._session.close()
+
+    async def service_start(
+        self, service: str, password: str, calls: Call | Sequence[Call], *, unique_id: str | None = None
+    ) -> Started:
+        """Queue one start for each call; with a ``unique_id`` it is safe to send again after ``NotReached``."""
+        login = self._account.service_login(service, password)
+        return requests.started(*await self._send(requests.ask_start(login, calls, unique_id)))
+
+    async def service_cancel(self, *references: str) -> dict[str, str]:
+        """Cancel starts that nobody was dialled for: ``success``, ``failed`` or ``unknown`` for each."""
+        return requests.cancelled(*await self._post("/service_cancel", service_refs="/".join(references)))
+
+    async def service_status(self, *references: str) -> dict[str, Status]:
+        """Return what is known of starts."""
+        return requests.statuses(*await self._post("/service_status", service_refs="/".join(references)))
+
+    async def application_status(self, application_instance_id: str) -> ApplicationStatus:
+        """Return the records of an instance that has ended."""
+        answer = await self._post("/application_status", application_instance_id=application_instance_id)
+        return requests.records(*answer)
+
+    async def job_status(self, unique_id: str) -> Job:
+        """Return what a ``unique_id`` started."""
+        return requests.job(*await self._post("/job_status", unique_id=unique_id))
+
+    async def wait_completed(self, reference: str, *, timeout_s: float = 300.0) -> Status:
+        """Wait until a start is over and its records, if any, are ready; raise ``StillRunning`` after ``timeout_s``."""
+        word = "not known"
+        try:
+            async with asyncio.timeout(timeout_s):
+                for pause in pauses():
+                    status = (await self.service_status(reference))[reference]
+                    word = status.word
+                    if status.is_over:
+                        await asyncio.sleep(records_wait_s(status, time.time()))
+                        return status
+                    await asyncio.sleep(pause)
+        except TimeoutError as error:
+            raise StillRunning(f"{reference} is still {word} after {timeout_s:g} s") from error
+        raise AssertionError("pauses never end")
+
+    async def _post(self, path: str, **parameters: str) -> tuple[int, bytes]:
+        status, _, body = await self._send(requests.ask(path, self._account.key_login(), parameters))
+        return status, body
+
+    async def _send(self, asked: Asked) -> tuple[int, dict[str, str], bytes]:
+        try:
+            async with self._session.post(
+                self._base_url + asked.path, data=asked.body, headers=asked.headers, allow_redirects=False
+            ) as answer:
+                return answer.status, dict(answer.headers), await answer.read()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise NotReached(f"{self._base_url} does not answer: {error!r}") from error

@@ -1,0 +1,148 @@
+"""Requests as values and answers decoded: what both clients share; no I/O."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+from urllib.parse import urlencode
+
+import msgspec
+
+from callwright.client.errors import NotReached, WebServiceError
+from callwright.client.results import ApplicationStatus, Job, Started, Status
+from callwright.values.errors import RequestError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One object of ``rest_calls``. ``extra_sip_headers`` are pairs of name and value."""
+
+    to: str
+    from_: str | None = None
+    token: str | None = None
+    outbound_parameters: str | None = None
+    extra_sip_headers: tuple[tuple[str, str], ...] = ()
+
+    def members(self) -> dict[str, object]:
+        """Return the JSON object, without what was not given."""
+        headers = [{"name": name, "value": value} for name, value in self.extra_sip_headers]
+        given = {
+            "to": self.to,
+            "from": self.from_,
+            "token": self.token,
+            "outbound_parameters": self.outbound_parameters,
+            "extra_sip_headers": headers or None,
+        }
+        return {name: value for name, value in given.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Login:
+    """The user name and password of HTTP Basic credentials."""
+
+    user: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """Whose web services are used; without an access key only ``service_start`` works."""
+
+    cloud_id: str
+    username: str
+    access_key: str | None = field(repr=False)
+
+    def key_login(self) -> Login:
+        if self.access_key is None:
+            raise RequestError("this operation needs the API Access Key of the account", field="access_key")
+        return Login(user=f"{self.cloud_id}/{self.username}", password=self.access_key)
+
+    def service_login(self, service: str, password: str) -> Login:
+        return Login(user=f"{self.cloud_id}/{self.username}/{service}", password=password)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One request: POST ``path`` with ``body`` and ``headers``."""
+
+    path: str
+    body: bytes = field(repr=False)
+    headers: dict[str, str] = field(repr=False)
+
+
+def ask(path: str, login: Login, parameters: Mapping[str, str | None]) -> Asked:
+    """Return the request for an operation; parameters that are None are left out."""
+    credentials = base64.b64encode(f"{login.user}:{login.password}".encode()).decode()
+    given = {name: value for name, value in parameters.items() if value is not None}
+    return Asked(
+        path=path,
+        body=urlencode(given).encode(),
+        headers={
+            "Accept": "application/json",
+            "Authorization": f"Basic {credentials}",
+            "Content-Type": "application/x-www-form-urlencoded; charset=utf-8",
+        },
+    )
+
+
+def ask_start(login: Login, calls: Call | Sequence[Call], unique_id: str | None) -> Asked:
+    """Return the request of ``service_start`` for one call, or a list of them."""
+    members = calls.members() if isinstance(calls, Call) else [call.members() for call in calls]
+    rest_calls = msgspec.json.encode(members).decode()
+    return ask("/service_start", login, {"rest_calls": rest_calls, "unique_id": unique_id})
+
+
+def started(status: int, headers: Mapping[str, str], body: bytes) -> Started:
+    """Return the references of an answer of ``service_start``."""
+    lowered = {name.lower(): value for name, value in headers.items()}
+    return Started(
+        references=decoded(status, body, list[str]), replayed=lowered.get("idempotent-replayed", "") == "true"
+    )
+
+
+def cancelled(status: int, body: bytes) -> dict[str, str]:
+    """Return the answer of ``service_cancel``: ``success``, ``failed`` or ``unknown`` for each reference."""
+    return decoded(status, body, dict[str, str])
+
+
+def statuses(status: int, body: bytes) -> dict[str, Status]:
+    """Return the answer of ``service_status``."""
+    return decoded(status, body, dict[str, Status])
+
+
+def records(status: int, body: bytes) -> ApplicationStatus:
+    """Return the answer of ``application_status``."""
+    return decoded(status, body, ApplicationStatus)
+
+
+def job(status: int, body: bytes) -> Job:
+    """Return the answer of ``job_status``."""
+    return decoded(status, body, Job)
+
+
+def decoded(status: int, body: bytes, kind: type[T]) -> T:
+    """Decode an answer; raise ``WebServiceError`` for an error answer and ``NotReached`` for anything else."""
+    try:
+        if status == 200:
+            return msgspec.json.decode(body, type=kind)
+        error = msgspec.json.decode(body, type=_ErrorAnswer).error
+    except (msgspec.DecodeError, UnicodeDecodeError) as reason:
+        raise NotReached(
+            f"what answered with HTTP {status} is not callwright's web services ({reason}): check the base URL"
+        ) from reason
+    raise WebServiceError(status=status, code=error.code, text=error.text, details=error.details, link=error.link)
+
+
+class _Error(msgspec.Struct, frozen=True):
+    code: str
+    text: str
+    details: list[str] = []
+    link: str = ""
+
+
+class _ErrorAnswer(msgspec.Struct, frozen=True):
+    error: _Error

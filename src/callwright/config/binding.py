@@ -1,0 +1,34 @@
+"""Which addresses are safe to listen on with plain HTTP (ruling 31)."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from callwright.config.errors import SettingsError
+from callwright.config.settings import Settings
+
+
+def check_binding(settings: Settings) -> None:
+    """Raise ``SettingsError`` when plain HTTP would be offered beyond this machine without saying so (ruling 31)."""
+    http = settings.http
+    if is_loopback(http.host) or http.behind_proxy or http.insecure_http:
+        return
+    raise SettingsError(
+        f"http.host is {http.host}, which other machines can reach, and callwright speaks plain HTTP: passwords would "
+        "cross the network in clear. Put a proxy that ends TLS in front and say --behind-proxy, or accept the risk "
+        "with --insecure-http, or listen on 127.0.0.1.",
+        field="http.host",
+    )
+
+
+def pages_may_be_on_loopback(settings: Settings) -> bool:
+    """Tell whether pages on loopback may be asked: while the web services themselves are on loopback (ruling 31)."""
+    return settings.pages.allow_private or is_loopback(settings.http.host)
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine can reach ``host``; a name other than localhost counts as reachable by others."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"

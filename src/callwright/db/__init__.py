@@ -1,0 +1,1 @@
+"""The database, once: one SQLite file, one writer, several readers (docs/reference/records.md, durability)."""

@@ -1,0 +1,1 @@
+"""Alembic's environment: ``callwright.db.migrate`` runs it on a connection it brings."""

@@ -1,0 +1,332 @@
+"""One media leg as the node sees it: what can be asked of it, what it reports, and futures in between."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar, assert_never
+
+import structlog
+
+from callwright.engine.interface import Keys, Silence, Sound, SoundFile, Tone
+from callwright.media import protocol as wire
+from callwright.media import sounds as wire_sounds
+from callwright.media.codec import Codec
+from callwright.media.dtmf import KEYS, is_key
+from callwright.media.offer_answer import Direction
+from callwright.media.protocol import LegStats
+from callwright.media.wav import WavFormat
+from callwright.values.errors import OutsideError
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+_CLOSE_TIMEOUT_S = 10.0
+_MAX_TONE_MS = 600_000
+_MAX_SOUNDS = 1_000
+
+
+class MediaError(OutsideError):
+    """A leg cannot do what was asked: a sound or recording file is at fault (`path`), or there is no room for it."""
+
+    def __init__(self, message: str, *, path: str = "") -> None:
+        super().__init__(message)
+        self.path = path
+
+
+class MediaLost(MediaError):
+    """The media worker of this leg died; the leg is of no more use."""
+
+    def __init__(self) -> None:
+        super().__init__("the media worker of this leg died; its call has to end")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Digit:
+    """The far end pressed a key; `at` is the epoch time at which it went down."""
+
+    key: str
+    duration_ms: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoRtp:
+    """Nothing has arrived for `seconds`; told once until something arrives again."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaybackEnded:
+    """A playlist is over: `reason` is finished, stopped (its await was cancelled) or closed (the leg ended)."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingEnded:
+    """A recording's file is complete. `reason` is max_duration, silence, stopped or ended (the leg was closed)."""
+
+    path: str
+    duration_s: float
+    contains_sound: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closed:
+    """The leg is over and its files are complete."""
+
+    stats: LegStats
+
+
+LegEvent = Digit | NoRtp | PlaybackEnded | RecordingEnded | Closed
+
+
+def _ignore(event: LegEvent) -> None:
+    return
+
+
+class Leg:
+    """One RTP stream both ways. Made by `MediaClient.open_leg`; nothing flows before `connect`."""
+
+    def __init__(self, number: int, tell: Callable[[wire.Command], None], host: str, port: int) -> None:
+        self.id = number
+        self.host = host
+        self.port = port
+        self.on_event: Callable[[LegEvent], None] = _ignore
+        self._send = tell
+        self._numbers = itertools.count(1)
+        self._playbacks: dict[int, asyncio.Future[PlaybackEnded]] = {}
+        self._recordings: dict[int, asyncio.Future[RecordingEnded]] = {}
+        self._closed: asyncio.Future[LegStats] = asyncio.get_running_loop().create_future()
+        self._closing = False
+        self._lost = False
+
+    def connect(
+        self,
+        *,
+        remote: tuple[str, int],
+        codec: Codec,
+        dtmf_payload: int | None,
+        direction: Direction = Direction.SENDRECV,
+    ) -> None:
+        """Start sending and receiving, or change to what a re-INVITE agreed. Raise `MediaError` for a remote host
+        that is not an IP address. `direction` is ours: while it does not send, playing stands still; while it does
+        not receive, missing RTP is not reported.
+        """
+        host, port = remote
+        try:
+            version = ipaddress.ip_address(host).version
+        except ValueError as error:
+            raise MediaError(f"the far end's media address {host!r} is not an IP address") from error
+        if version != ipaddress.ip_address(self.host).version:
+            raise MediaError(f"the far end's media address {host} and ours, {self.host}, are of different IP versions")
+        reachable = port != 0 and not ipaddress.ip_address(host).is_unspecified
+        self._tell(
+            wire.ConnectLeg(
+                leg=self.id,
+                host=host,
+                port=port,
+                law=codec.name,
+                payload=codec.payload,
+                dtmf_payload=dtmf_payload,
+                send=direction.sends and reachable,
+                receive=direction.receives,
+            )
+        )
+
+    async def play(self, sounds: Sequence[Sound]) -> PlaybackEnded:
+        """Play sounds in a row and return when the last frame was sent. Cancelling stops the sound at once.
+
+        Playlists of one leg are played one after the other. Raise `MediaError` naming the sound that cannot be
+        played; nothing of the list has been played then.
+        """
+        items = [_wire_sound(sound) for sound in sounds]
+        if len(items) > _MAX_SOUNDS:
+            raise MediaError(f"a playlist of {len(items)} sounds is too long; {_MAX_SOUNDS} are allowed")
+        number = next(self._numbers)
+        ended = self._expect(self._playbacks, number)
+        self._tell(wire.Play(leg=self.id, playback=number, sounds=items))
+        try:
+            return await ended
+        except asyncio.CancelledError:
+            self._tell(wire.StopPlayback(leg=self.id, playback=number))
+            raise
+        finally:
+            self._playbacks.pop(number, None)
+
+    async def record(
+        self,
+        path: str,
+        *,
+        max_duration_s: float,
+        max_silence_s: float,
+        max_initial_silence_s: float = 0.0,
+        beep: bool = False,
+        format: str = "alaw",
+    ) -> RecordingEnded:
+        """Record what the far end sends, from its first sound on, and return when the file is complete.
+
+        `format` is alaw, ulaw or pcm16; limits of 0 are none, except that without an initial limit `max_silence_s`
+        counts from the start. With `beep` the far end hears one first. Cancelling stops the recording; its file is
+        closed validly. One recording at a time: raise `MediaError` for a second one, or when the file cannot be
+        written.
+        """
+        if format not in WavFormat._value2member_map_:
+            raise MediaError(f"recording format {format!r} is not alaw, ulaw or pcm16")
+        number = next(self._numbers)
+        ended = self._expect(self._recordings, number)
+        self._tell(
+            wire.Record(
+                leg=self.id,
+                recording=number,
+                path=path,
+                max_duration_s=max_duration_s,
+                max_silence_s=max_silence_s,
+                max_initial_silence_s=max_initial_silence_s,
+                beep=beep,
+                format=str(format),
+            )
+        )
+        try:
+            return await ended
+        except asyncio.CancelledError:
+            self._tell(wire.StopRecording(leg=self.id, recording=number))
+            raise
+        finally:
+            self._recordings.pop(number, None)
+
+    def stop_recording(self) -> None:
+        """End a running recording normally, with what it has."""
+        for number in self._recordings:
+            self._tell(wire.StopRecording(leg=self.id, recording=number))
+
+    def send_keys(self, digits: str) -> None:
+        """Send telephone keys now; what is playing goes on afterwards. Raise `MediaError` for what is no key."""
+        _check_keys(digits)
+        self._tell(wire.SendKeys(leg=self.id, digits=digits))
+
+    def record_leg(self, path: str) -> None:
+        """Record the whole leg until it closes: two audio channels, the far end left and we right. A file that
+        cannot be written is logged and does not harm the leg.
+        """
+        self._tell(wire.RecordLeg(leg=self.id, path=path))
+
+    async def close(self) -> LegStats:
+        """End the leg: playing stops, recordings end and their files are complete when this returns. Closing again
+        returns the same figures; a leg whose worker died has none.
+        """
+        if not self._closing:
+            self._tell(wire.CloseLeg(leg=self.id))
+            self._closing = True
+        try:
+            async with asyncio.timeout(_CLOSE_TIMEOUT_S):
+                return await asyncio.shield(self._closed)
+        except TimeoutError:
+            log.error("A media leg did not close in time.", action="media.close_timeout", leg=self.id, port=self.port)
+            return LegStats()
+
+    def hear(self, report: wire.Report) -> None:
+        """Take a report of the worker about this leg."""
+        match report:
+            case wire.KeyHeard():
+                self.on_event(Digit(key=report.key, duration_ms=report.duration_ms, at=report.at))
+            case wire.RtpLost():
+                self.on_event(NoRtp(seconds=report.seconds))
+            case wire.PlaybackDone():
+                self._playback_done(report)
+            case wire.RecordingDone():
+                self._recording_done(report)
+            case wire.LegClosed():
+                if not self._closed.done():
+                    self._closed.set_result(report.stats)
+                self.on_event(Closed(stats=report.stats))
+            case wire.Trouble():
+                log.warning(report.text, action=report.action, leg=self.id)
+            case _:
+                pass
+
+    def lose(self) -> None:
+        """The worker died: whatever is awaited on this leg fails."""
+        self._lost = True
+        if not self._closed.done():
+            self._closed.set_result(LegStats())
+        for playback in self._playbacks.values():
+            _fail(playback, MediaLost())
+        for recording in self._recordings.values():
+            _fail(recording, MediaLost())
+
+    def _playback_done(self, report: wire.PlaybackDone) -> None:
+        future = self._playbacks.get(report.playback)
+        if report.how == "failed":
+            _fail(future, MediaError(f"cannot play {report.path}: {report.reason}", path=report.path))
+            return
+        ended = PlaybackEnded(reason=report.how)
+        _settle(future, ended)
+        self.on_event(ended)
+
+    def _recording_done(self, report: wire.RecordingDone) -> None:
+        future = self._recordings.get(report.recording)
+        if report.how == "failed":
+            _fail(future, MediaError(f"cannot record to {report.path}: {report.reason}", path=report.path))
+            return
+        ended = RecordingEnded(
+            path=report.path,
+            duration_s=report.duration_s,
+            contains_sound=report.contains_sound,
+            reason=report.how,
+        )
+        _settle(future, ended)
+        self.on_event(ended)
+
+    def _tell(self, command: wire.Command) -> None:
+        if not self._lost and not self._closing:
+            self._send(command)
+
+    def _expect(self, futures: dict[int, asyncio.Future[T]], number: int) -> asyncio.Future[T]:
+        if self._lost:
+            raise MediaLost()
+        if self._closing:
+            raise MediaError("the media leg is closed already")
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        futures[number] = future
+        return future
+
+
+def _settle(future: asyncio.Future[T] | None, value: T) -> None:
+    if future is not None and not future.done():
+        future.set_result(value)
+
+
+def _fail(future: asyncio.Future[T] | None, error: MediaError) -> None:
+    if future is not None and not future.done():
+        future.set_exception(error)
+
+
+def _check_keys(digits: str) -> None:
+    if wrong := [key for key in digits if not is_key(key)]:
+        raise MediaError(f"{wrong[0]!r} is not a telephone key; the keys are {KEYS}")
+
+
+def _wire_sound(sound: Sound) -> wire_sounds.Sound:
+    """The same sound as the worker is told; raise `MediaError` for what nobody can play."""
+    match sound:
+        case SoundFile(path=path):
+            return wire_sounds.SoundFile(path)
+        case Keys(digits=digits):
+            _check_keys(digits)
+            return wire_sounds.Keys(digits)
+        case Silence(ms=ms):
+            return wire_sounds.Silence(ms)
+        case Tone(frequencies=frequencies, ms=ms, level_dbm0=level):
+            if not 0 <= ms <= _MAX_TONE_MS:
+                raise MediaError(f"a tone of {ms} ms cannot be played; it may last up to {_MAX_TONE_MS} ms")
+            return wire_sounds.Tone(frequencies, ms, level)
+        case _:
+            assert_never(sound)

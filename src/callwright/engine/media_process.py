@@ -1,0 +1,157 @@
+"""One media worker process: started with one end of a socketpair, spoken to in frames, noticed when it dies."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import sys
+from collections.abc import Callable
+from typing import cast
+
+import structlog
+
+from callwright.media import protocol as wire
+from callwright.values.errors import OutsideError
+
+log = structlog.get_logger()
+
+_START_TIMEOUT_S = 30.0
+_END_TIMEOUT_S = 8.0
+
+
+class WorkerProcess(asyncio.Protocol):
+    """A running worker. `on_report` gets what it says; `on_lost` is called once when it ends unasked."""
+
+    def __init__(
+        self,
+        *,
+        on_report: Callable[[wire.Report], None],
+        on_lost: Callable[[WorkerProcess], None],
+    ) -> None:
+        self._on_report = on_report
+        self._on_lost = on_lost
+        self._loop = asyncio.get_running_loop()
+        self._frames = wire.Frames()
+        self._unsent: list[wire.Command] = []
+        self._ready: asyncio.Future[None] = self._loop.create_future()
+        self._transport: asyncio.Transport | None = None
+        self._process: asyncio.subprocess.Process | None = None
+        self._ending = False
+
+    @classmethod
+    async def start(
+        cls,
+        configuration: wire.Configure,
+        *,
+        on_report: Callable[[wire.Report], None],
+        on_lost: Callable[[WorkerProcess], None],
+    ) -> WorkerProcess:
+        """Start a worker and return when it is ready; raise OutsideError when it does not come up. When this is
+        cancelled no process stays.
+        """
+        worker = cls(on_report=on_report, on_lost=on_lost)
+        try:
+            async with asyncio.timeout(_START_TIMEOUT_S):
+                await worker._spawn()
+                worker.tell(configuration)
+                await worker._ready
+        except (TimeoutError, OSError) as error:
+            await worker.end()
+            raise OutsideError(f"the media worker did not start: {error or 'it took too long'}") from error
+        except asyncio.CancelledError:
+            worker.kill()
+            raise
+        return worker
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        assert self._process is not None
+        return self._process.pid
+
+    def tell(self, command: wire.Command) -> None:
+        """Send a command; those of one turn of the event loop travel together."""
+        self._unsent.append(command)
+        if len(self._unsent) == 1:
+            self._loop.call_soon(self._flush)
+
+    async def end(self) -> None:
+        """Close the connection, on which the worker finishes its files and ends; kill it if it does not."""
+        self._ending = True
+        self._flush()
+        if self._transport is not None:
+            self._transport.close()
+        if self._process is None:
+            return
+        try:
+            async with asyncio.timeout(_END_TIMEOUT_S):
+                await self._process.wait()
+        except TimeoutError:
+            log.error("A media worker did not end and was killed.", action="media.worker_killed", pid=self.pid)
+            self.kill()
+            await self._process.wait()
+        except asyncio.CancelledError:
+            self.kill()
+            raise
+
+    def kill(self) -> None:
+        """End the process at once."""
+        self._ending = True
+        if self._transport is not None:
+            self._transport.abort()
+        if self._process is not None and self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is one by what it can do, not by class
+
+    def data_received(self, data: bytes) -> None:
+        for body in self._frames.feed(data):
+            for report in wire.read_reports(body):
+                if isinstance(report, wire.Ready):
+                    _settle(self._ready)
+                else:
+                    self._on_report(report)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self._ready.done():
+            self._ready.set_exception(OSError("it ended while starting; its own message is on standard error"))
+        elif not self._ending:
+            self._ending = True
+            self.kill()
+            self._on_lost(self)
+
+    # inside
+
+    async def _spawn(self) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            with theirs:
+                self._process = await asyncio.create_subprocess_exec(
+                    sys.executable,
+                    "-m",
+                    "callwright.media_worker",
+                    "--fd",
+                    str(theirs.fileno()),
+                    pass_fds=(theirs.fileno(),),
+                    stdin=asyncio.subprocess.DEVNULL,
+                )
+            ours.setblocking(False)
+            await self._loop.create_unix_connection(lambda: self, sock=ours)
+        except BaseException:
+            ours.close()
+            raise
+
+    def _flush(self) -> None:
+        if self._unsent and self._transport is not None and not self._transport.is_closing():
+            self._transport.write(wire.pack(self._unsent))
+        self._unsent.clear()
+
+
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

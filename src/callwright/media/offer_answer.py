@@ -1,0 +1,221 @@
+"""Offer and answer for one audio stream (RFC 3264): G.711 both laws and telephone-event (RFC 4733, section 2.4).
+
+`offer` writes what we propose, `choose` reads the answer to it, `answer` replies to a peer's offer (an incoming call,
+a re-INVITE, a hold). All three speak of directions as *we* see them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from callwright.media import sdp
+from callwright.media.codec import DTMF_PAYLOAD, FRAME_MS, PCMA, PCMU, SAMPLE_RATE, Codec
+from callwright.values.errors import PeerError
+
+CODECS = (PCMA, PCMU)
+_PROTOCOLS = ("RTP/AVP", "RTP/AVPF")
+_STATIC = {"0": "PCMU", "8": "PCMA"}
+_EVENT = "TELEPHONE-EVENT"
+
+
+class NothingInCommon(PeerError):
+    """The peer's description leaves no audio stream both sides can speak; answer 488 or end the call."""
+
+
+class Direction(StrEnum):
+    """Which way sound flows, as we see it."""
+
+    SENDRECV = "sendrecv"
+    SENDONLY = "sendonly"
+    RECVONLY = "recvonly"
+    INACTIVE = "inactive"
+
+    @property
+    def sends(self) -> bool:
+        return self in (Direction.SENDRECV, Direction.SENDONLY)
+
+    @property
+    def receives(self) -> bool:
+        return self in (Direction.SENDRECV, Direction.RECVONLY)
+
+    @property
+    def mirrored(self) -> Direction:
+        """The same stream as the peer sees it."""
+        return _direction(sends=self.receives, receives=self.sends)
+
+
+def _direction(*, sends: bool, receives: bool) -> Direction:
+    if sends:
+        return Direction.SENDRECV if receives else Direction.SENDONLY
+    return Direction.RECVONLY if receives else Direction.INACTIVE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agreed:
+    """What both sides settled on.
+
+    `remote` is where our RTP goes; `direction` says whether we may send and should expect RTP: a peer that holds us
+    (`sendonly`, `inactive`, address 0.0.0.0, port 0) leaves `recvonly` or `inactive`. `dtmf_payload` is None when the
+    peer takes no telephone-event. `ptime_ms` is the packet length the peer asks for; we send 20 ms whatever it is.
+    """
+
+    remote: tuple[str, int]
+    codec: Codec
+    dtmf_payload: int | None
+    direction: Direction
+    ptime_ms: int = FRAME_MS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """Our reply to an offer: the bytes to send, and what they agree on."""
+
+    body: bytes
+    agreed: Agreed
+
+
+def offer(
+    host: str,
+    port: int,
+    codecs: Sequence[Codec] = CODECS,
+    *,
+    dtmf_payload: int | None = DTMF_PAYLOAD,
+    direction: Direction = Direction.SENDRECV,
+    session_id: int = 1,
+    version: int = 1,
+) -> bytes:
+    """Render an offer of `codecs` in this order of preference, received at `host`:`port`."""
+    return sdp.render(
+        sdp.Description(
+            session_id=session_id,
+            version=version,
+            host=host,
+            media=(_audio(port, codecs, dtmf_payload, direction),),
+        )
+    )
+
+
+def choose(answer_body: bytes, codecs: Sequence[Codec] = CODECS) -> Agreed:
+    """Read the peer's answer to our offer of `codecs`; raise `SdpError` or `NothingInCommon`."""
+    description = sdp.parse(answer_body)
+    media = _usable(description)
+    if media is None:
+        raise NothingInCommon("the peer's answer has no audio over RTP/AVP")
+    if media.port == 0:
+        raise NothingInCommon("the peer refused the audio stream (port 0)")
+    return _agree(media, codecs)
+
+
+def answer(
+    offer_body: bytes,
+    host: str,
+    port: int,
+    codecs: Sequence[Codec] = CODECS,
+    *,
+    direction: Direction = Direction.SENDRECV,
+    session_id: int = 1,
+    version: int = 1,
+) -> Answer:
+    """Reply to a peer's offer, taking its first codec that is in `codecs`; raise `SdpError` or `NothingInCommon`.
+
+    Other media sections are declined with port 0, so that every offered section has its answer (RFC 3264, 6). An
+    audio section with port 0 is answered in kind and leaves the direction inactive. `direction` is what we want; the
+    peer's own wish narrows it.
+    """
+    description = sdp.parse(offer_body)
+    taken = _usable(description)
+    if taken is None:
+        raise NothingInCommon("the peer offers no audio over RTP/AVP")
+    agreed = _agree(taken, codecs)
+    agreed = Agreed(
+        remote=agreed.remote,
+        codec=agreed.codec,
+        dtmf_payload=agreed.dtmf_payload,
+        direction=_direction(
+            sends=agreed.direction.sends and direction.sends, receives=agreed.direction.receives and direction.receives
+        ),
+        ptime_ms=agreed.ptime_ms,
+    )
+    sections = tuple(
+        _audio(port if taken.port else 0, (agreed.codec,), agreed.dtmf_payload, agreed.direction, taken.protocol)
+        if media is taken
+        else sdp.Media(kind=media.kind, port=0, protocol=media.protocol, formats=media.formats or ("0",))
+        for media in description.media
+    )
+    body = sdp.render(sdp.Description(session_id=session_id, version=version, host=host, media=sections))
+    return Answer(body=body, agreed=agreed)
+
+
+def _audio(
+    port: int, codecs: Sequence[Codec], dtmf_payload: int | None, direction: Direction, protocol: str = "RTP/AVP"
+) -> sdp.Media:
+    attributes = [("rtpmap", f"{codec.payload} {codec.name}/{SAMPLE_RATE}") for codec in codecs]
+    formats = [str(codec.payload) for codec in codecs]
+    if dtmf_payload is not None:
+        attributes += [("rtpmap", f"{dtmf_payload} telephone-event/{SAMPLE_RATE}"), ("fmtp", f"{dtmf_payload} 0-15")]
+        formats.append(str(dtmf_payload))
+    attributes += [("ptime", str(FRAME_MS)), (direction.value, "")]
+    return sdp.Media(kind="audio", port=port, protocol=protocol, formats=tuple(formats), attributes=tuple(attributes))
+
+
+def _usable(description: sdp.Description) -> sdp.Media | None:
+    """The first live audio section over plain RTP, or else the first such section that is switched off."""
+    audio = [media for media in description.media if media.kind == "audio" and media.protocol in _PROTOCOLS]
+    return next((media for media in audio if media.port), audio[0] if audio else None)
+
+
+def _agree(media: sdp.Media, codecs: Sequence[Codec]) -> Agreed:
+    names = _format_names(media)
+    found = next(
+        (
+            Codec(name=codec.name, payload=int(payload))
+            for payload in media.formats
+            for codec in codecs
+            if names.get(payload) == (codec.name, SAMPLE_RATE)
+        ),
+        None,
+    )
+    if found is None:
+        theirs = ", ".join(names[f][0] if f in names else f for f in media.formats) or "nothing"
+        ours = ", ".join(codec.name for codec in codecs)
+        raise NothingInCommon(f"no common audio codec: the peer takes {theirs[:200]}, we speak {ours}")
+    event = next((int(f) for f in media.formats if names.get(f) == (_EVENT, SAMPLE_RATE)), None)
+    held = media.port == 0 or media.host in ("", "0.0.0.0", "::")
+    theirs_direction = Direction.INACTIVE if media.port == 0 else _wished(media)
+    ours_direction = theirs_direction.mirrored
+    if held:
+        # The old way to hold (RFC 3264, 8.4): there is no address to send to.
+        ours_direction = _direction(sends=False, receives=ours_direction.receives)
+    return Agreed(
+        remote=(media.host, media.port),
+        codec=found,
+        dtmf_payload=event,
+        direction=ours_direction,
+        ptime_ms=_ptime(media),
+    )
+
+
+def _format_names(media: sdp.Media) -> dict[str, tuple[str, int]]:
+    """Payload type → (encoding name in capitals, clock rate), static types included (RFC 3551, table 4)."""
+    names = {payload: (name, SAMPLE_RATE) for payload, name in _STATIC.items()}
+    for value in media.values("rtpmap"):
+        payload, _, encoding = value.partition(" ")
+        name, _, rest = encoding.strip().partition("/")
+        rate, _, channels = rest.partition("/")
+        if payload.isdigit() and int(payload) < 128 and rate.isascii() and rate.isdigit() and channels in ("", "1"):
+            names[payload] = (name.upper(), int(rate[:9]))
+    return {payload: names[payload] for payload in media.formats if payload in names}
+
+
+def _wished(media: sdp.Media) -> Direction:
+    for name, _ in media.attributes:
+        if name in Direction._value2member_map_:
+            return Direction(name)
+    return Direction.SENDRECV
+
+
+def _ptime(media: sdp.Media) -> int:
+    text = (media.attribute("ptime") or "").partition(".")[0]
+    return int(text) if text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= 200 else FRAME_MS

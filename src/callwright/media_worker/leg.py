@@ -1,0 +1,134 @@
+"""One leg in the worker: its row, sockets, player, keys, files and what RTCP told about it."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from callwright.media import rtcp
+from callwright.media.codec import DTMF_PAYLOAD, FRAME_SAMPLES, SAMPLE_RATE
+from callwright.media.dtmf import KeyReceiver, KeySender
+from callwright.media.g711 import Law
+from callwright.media.matrix import Playout
+from callwright.media.protocol import LegStats, Record
+from callwright.media.reception import Reception
+from callwright.media_worker.player import Player
+from callwright.media_worker.ports import SocketPair
+from callwright.media_worker.recorder import Tape
+
+LAWS = {"PCMU": Law.ULAW, "PCMA": Law.ALAW}
+
+
+@dataclass(slots=True, eq=False)
+class Recording:
+    """One `record` order. `tape` is None until the beep is over, `how` until it is known how it ends."""
+
+    order: Record
+    tape: Tape | None = None
+    how: str | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Leg:
+    """Everything of one leg that is not in the arrays. `latched` is the source its RTP is locked to,
+    `turn` when in five seconds its RTCP report is sent."""
+
+    number: int
+    row: int
+    sockets: SocketPair
+    cname: str
+    player: Player
+    keys: KeySender
+    presses: KeyReceiver = field(default_factory=KeyReceiver)
+    remote: tuple[str, int] | None = None
+    latched: tuple[str, int] | None = None
+    dtmf_payload: int | None = None
+    recording: Recording | None = None
+    tape: Tape | None = None
+    open_tapes: int = 0
+    closing: bool = False
+    stray: int = 0
+    turn: int = 0
+    round_trip_s: float | None = None
+    sender_report: tuple[int, float] | None = None
+    reported: tuple[int, int] = (0, 0)
+
+    @property
+    def target(self) -> tuple[str, int] | None:
+        """Where RTP goes: the source it comes from, or the negotiated address until some came."""
+        return self.latched or self.remote
+
+    def event_types(self) -> tuple[int, ...]:
+        """Payload types that carry keys: the peer's, and the one we offered, as some answer with another."""
+        if self.dtmf_payload is None:
+            return ()
+        return (self.dtmf_payload,) if self.dtmf_payload == DTMF_PAYLOAD else (self.dtmf_payload, DTMF_PAYLOAD)
+
+    def sender(self) -> Callable[[memoryview | bytes], int] | None:
+        """How one packet leaves, or None while nobody is known to take it."""
+        rtp: socket.socket = self.sockets.rtp
+        if self.latched is not None:
+            return rtp.send
+        remote = self.remote
+        if remote is None:
+            return None
+        return lambda packet: rtp.sendto(packet, remote)
+
+    def rtcp_target(self) -> tuple[str, int] | None:
+        """The port above RTP's (RFC 3550, section 11)."""
+        return None if self.target is None else (self.target[0], self.target[1] + 1)
+
+    def report(self, playout: Playout, reception: Reception, now: float, wall: float, *, bye: bool = False) -> bytes:
+        """Build this leg's next RTCP packet; `now` is the reception's clock, `wall` the epoch time."""
+        counts = reception.counts(self.row)
+        sent = int(playout.sent[self.row])
+        sender = None
+        if sent:
+            sender = rtcp.SenderInfo(
+                at=wall, timestamp=int(playout.timestamp[self.row]), packets=sent, octets=sent * FRAME_SAMPLES
+            )
+        block = None
+        if counts.received:
+            expected, received = counts.expected - self.reported[0], counts.received - self.reported[1]
+            self.reported = (counts.expected, counts.received)
+            middle, arrived = self.sender_report or (0, now)
+            block = rtcp.ReportBlock(
+                ssrc=counts.ssrc,
+                fraction_lost=max(expected - received, 0) / expected if expected > 0 else 0.0,
+                lost=counts.expected - counts.received,
+                highest=counts.highest,
+                jitter=int(counts.jitter_samples),
+                last_sender_report=middle,
+                delay_s=now - arrived,
+            )
+        build = rtcp.build_bye if bye else rtcp.build_report
+        return build(int(playout.ssrc[self.row]), self.cname, sender, block)
+
+    def take_reports(self, datagram: bytes, ssrc: int, now: float, wall: float) -> None:
+        """Read the far end's RTCP."""
+        for item in rtcp.parse(datagram):
+            if isinstance(item, rtcp.Bye):
+                continue
+            if item.sender is not None:
+                self.sender_report = (rtcp.ntp_middle(item.sender.at), now)
+            for block in item.blocks:
+                if block.ssrc == ssrc:
+                    self.round_trip_s = rtcp.round_trip_s(block, wall)
+
+    def stats(self, playout: Playout, reception: Reception, to_wall: float) -> LegStats:
+        """What the node is told when the leg closes; `to_wall` turns the reception's clock into epoch time."""
+        counts = reception.counts(self.row)
+        remote_host, remote_port = self.target or ("", 0)
+        return LegStats(
+            packets_sent=int(playout.sent[self.row]),
+            packets_received=counts.received,
+            packets_lost=counts.lost,
+            packets_ignored=counts.ignored + self.stray,
+            jitter_ms=round(counts.jitter_samples * 1000 / SAMPLE_RATE, 3),
+            round_trip_ms=None if self.round_trip_s is None else round(max(self.round_trip_s, 0.0) * 1000, 3),
+            first_rtp_at=None if counts.first_at is None else counts.first_at + to_wall,
+            last_rtp_at=None if counts.last_at is None else counts.last_at + to_wall,
+            remote_host=remote_host,
+            remote_port=remote_port,
+        )

@@ -1,0 +1,426 @@
+"""The worker's loop: a tick every 20 ms on an absolute schedule, and between ticks datagrams, commands, finished work.
+
+In a tick every connected leg sends one packet and every leg that is listened to gives one frame to its recordings.
+Everything else is an event of one leg and handled in plain Python. Threads (sound loaders, the recorder) hand their
+results over through queues that the loop empties; the loop itself never waits for a file.
+"""
+
+from __future__ import annotations
+
+import resource
+import secrets
+import socket
+import time
+from collections import deque
+from typing import assert_never
+
+import numpy as np
+
+from callwright.media import dtmf, rtp
+from callwright.media import protocol as wire
+from callwright.media.arena import Arena
+from callwright.media.codec import FRAME_MS
+from callwright.media.matrix import Playout
+from callwright.media.reception import Reception
+from callwright.media.sounds import Keys
+from callwright.media_worker.control import Control, NodeGone
+from callwright.media_worker.leg import LAWS, Leg
+from callwright.media_worker.player import Player, Playlist
+from callwright.media_worker.ports import NoPortError, PortPool
+from callwright.media_worker.recorder import Recorder
+from callwright.media_worker.recording_desk import RecordingDesk
+from callwright.media_worker.sockets import Batch, Sockets, send_quietly
+from callwright.media_worker.sounds import ARENA_ROWS, SoundCache, SoundError
+
+TICK_S = FRAME_MS / 1000
+MAX_LEGS = 4096
+LATE_S = 0.005
+_READ_EVERY_S = 0.005
+_READINGS = 8
+_GIVE_UP_TICKS = 10
+_RTCP_TICKS = 250
+_RTCP_FIRST_TICKS = 50
+_RTCP_SPREAD = 7
+_WATCH_TICKS = 50
+_LAST_WRITES_S = 5.0
+
+
+class Worker:
+    """All legs of one process."""
+
+    def __init__(self, control: Control, configuration: wire.Configure) -> None:
+        self._control = control
+        self._no_rtp_s = configuration.no_rtp_s
+        self._ports = PortPool(configuration.host, configuration.first_port, configuration.end_port)
+        self._capacity = max(min(MAX_LEGS, self._ports.size), 1)
+        arena = Arena(ARENA_ROWS)
+        self._playout = Playout(self._capacity, arena)
+        self._reception = Reception(self._capacity)
+        self._cache = SoundCache(arena)
+        self._recorder = Recorder()
+        self._sockets = Sockets(control.fileno(), self._accepts)
+        self._cname = f"{secrets.token_hex(6)}@{configuration.host}"
+        self._legs: dict[int, Leg] = {}
+        self._by_row: list[Leg | None] = [None] * self._capacity
+        self._desk = RecordingDesk(
+            self._playout,
+            self._reception,
+            self._recorder,
+            self._by_row,
+            say=control.say,
+            files_closed=self._finish_closing,
+        )
+        self._free_rows = list(range(self._capacity - 1, -1, -1))
+        self._inbox: deque[wire.Command] = deque()
+        self._keying: set[Leg] = set()
+        self._pressing: set[Leg] = set()
+        self._rtcp_turns: list[set[Leg]] = [set() for _ in range(_RTCP_TICKS)]
+        self._expected_since = np.full(self._capacity, np.inf)
+        self._missed_at = np.zeros(self._capacity)
+        self._senders = self._sockets.senders(())
+        self._views = [memoryview(packet) for packet in self._playout.packets]  # type: ignore[arg-type]
+        self._ticks = self._late_ticks = self._sent = self._received = 0
+        self._worst_late_s = 0.0
+        self._to_wall = time.time() - time.monotonic()
+        control.say(wire.Ready(legs=self._capacity))
+
+    def run(self) -> None:
+        """Serve until the node is gone, then end every leg and close every file."""
+        try:
+            self._loop()
+        except NodeGone:
+            self._end()
+
+    def _loop(self) -> None:
+        due = time.monotonic()
+        while True:
+            self._control.flush()
+            if not self._legs and not self._inbox:
+                self._sockets.wait_for_control(_READ_EVERY_S if self._control.unsent else -1)
+                due = time.monotonic() + TICK_S
+            now = time.monotonic()
+            if now >= due:
+                due = self._keep_time(now, due)
+                self._tick(now)
+            self._read(time.monotonic())
+            self._obey_all(time.monotonic())
+            self._cache.take_loaded()
+            self._recorder.take_closed()
+            pause = due - time.monotonic()
+            if pause > 0 and self._legs and not self._inbox:
+                self._control.flush()
+                time.sleep(min(pause, _READ_EVERY_S))
+
+    def _keep_time(self, now: float, due: float) -> float:
+        """Note how late this tick is; return when the next one is due. After a long stop the lost ticks are not made
+        up for: their packets would only burst.
+        """
+        late = now - due
+        self._to_wall = time.time() - now
+        self._ticks += 1
+        self._late_ticks += late > LATE_S
+        self._worst_late_s = max(self._worst_late_s, late)
+        missed = int(late / TICK_S)
+        if missed >= _GIVE_UP_TICKS:
+            self._playout.skip(missed)
+            due += missed * TICK_S
+        return due + TICK_S
+
+    # One tick
+
+    def _tick(self, now: float) -> None:
+        playout = self._playout
+        events: list[tuple[Leg, dtmf.EventPacket]] = []
+        for leg in self._keying:
+            packet = leg.keys.tick(int(playout.timestamp[leg.row]))
+            if packet is not None:
+                events.append((leg, packet))
+        over = playout.tick()
+        self._send(events)
+        self._desk.capture()
+        for row in over.tolist():
+            if (player_of := self._by_row[row]) is not None:
+                player_of.player.run_over()
+                self._watch_keys(player_of)
+        for leg in [leg for leg in self._keying if not leg.keys.busy]:
+            leg.player.keys_over()
+            self._watch_keys(leg)
+        for leg in [leg for leg in self._pressing if (leg.presses.wake_at() or now) <= now]:
+            leg.presses.wake(now)
+            self._tell_presses(leg)
+        for leg in self._rtcp_turns[self._ticks % _RTCP_TICKS]:
+            self._send_report(leg, now)
+        if self._ticks % _WATCH_TICKS == 0:
+            self._watch_rtp(now)
+
+    def _send(self, events: list[tuple[Leg, dtmf.EventPacket]]) -> None:
+        rows = self._playout.rows
+        if self._sockets.changed or len(self._senders) != len(rows):
+            self._senders = self._sockets.senders(rows.tolist())
+            self._sockets.changed = False
+        packets: list[memoryview | bytes] = list(self._views[: len(rows)])
+        for leg, event in events:
+            at = int(np.searchsorted(rows, leg.row))
+            if at < len(rows) and rows[at] == leg.row and leg.dtmf_payload is not None:
+                packets[at] = rtp.build(
+                    rtp.Packet(
+                        payload_type=leg.dtmf_payload,
+                        marker=event.marker,
+                        sequence=int.from_bytes(self._playout.packets[at, 2:4].tobytes(), "big"),
+                        timestamp=event.timestamp,
+                        ssrc=int(self._playout.ssrc[leg.row]),
+                        payload=event.payload,
+                    )
+                )
+        for send, packet in zip(self._senders, packets, strict=True):
+            try:
+                send(packet)
+            except OSError:
+                # A full buffer or an ICMP error of an earlier packet: lost, as any packet may be.
+                continue
+        self._sent += len(rows)
+
+    def _watch_rtp(self, now: float) -> None:
+        heard_at = np.maximum(self._reception.last_at, self._expected_since)
+        silent = (now - heard_at >= self._no_rtp_s) & (self._missed_at < heard_at)
+        for row in np.flatnonzero(silent).tolist():
+            if (leg := self._by_row[row]) is not None:
+                self._missed_at[row] = now
+                self._control.say(wire.RtpLost(leg=leg.number, seconds=round(now - float(heard_at[row]), 3)))
+
+    # What arrives
+
+    def _read(self, now: float) -> None:
+        for _ in range(_READINGS):
+            control, batch, singles, reports, anything = self._sockets.read()
+            for received in (batch, *singles) if batch is not None else ():
+                self._receive(received, now)
+            for leg, datagram in reports:
+                leg.take_reports(datagram, int(self._playout.ssrc[leg.row]), now, now + self._to_wall)
+            if control:
+                self._inbox.extend(self._control.read())
+            if not anything:
+                return
+
+    def _obey_all(self, now: float) -> None:
+        """Carry out what the node has asked for; of a burst only so much that the tick is not held up."""
+        while self._inbox:
+            self._obey(self._inbox.popleft(), now)
+            if time.monotonic() - now > _READ_EVERY_S:
+                return
+
+    def _receive(self, batch: Batch, now: float) -> None:
+        self._received += len(batch.rows)
+        heard = self._reception.receive(batch.rows, batch.packets, batch.lengths, now)
+        for index in (*heard.events.tolist(), *heard.unusual.tolist()):
+            leg = self._by_row[int(batch.rows[index])]
+            packet = rtp.parse(batch.packets[index, : batch.lengths[index]].tobytes())
+            if leg is None or packet is None:
+                continue
+            if packet.payload_type in leg.event_types():
+                leg.presses.receive(packet.payload, packet.timestamp, now)
+                self._tell_presses(leg)
+            else:
+                self._reception.receive_unusual(leg.row, packet)
+
+    def _accepts(self, leg: Leg, datagram: bytes) -> bool:
+        packet = rtp.parse(datagram)
+        return packet is not None and self._reception.understands(leg.row, packet.payload_type)
+
+    def _tell_presses(self, leg: Leg) -> None:
+        for press in leg.presses.take_presses():
+            at = press.at + self._to_wall
+            self._control.say(
+                wire.KeyHeard(leg=leg.number, key=press.key, duration_ms=press.duration_ms, at=round(at, 4))
+            )
+        if leg.presses.wake_at() is None:
+            self._pressing.discard(leg)
+        else:
+            self._pressing.add(leg)
+
+    # Commands
+
+    def _obey(self, command: wire.Command, now: float) -> None:
+        if isinstance(command, wire.OpenLeg):
+            self._open(command.leg, now)
+        elif isinstance(command, wire.AskReport):
+            self._control.say(self._report())
+        elif isinstance(command, wire.Configure):
+            raise RuntimeError("a media worker is configured once")
+        else:
+            leg = self._legs.get(command.leg)
+            # A command may cross the close of its leg.
+            if leg is not None and not leg.closing:
+                self._command(leg, command, now)
+
+    def _command(
+        self,
+        leg: Leg,
+        command: wire.ConnectLeg
+        | wire.Play
+        | wire.StopPlayback
+        | wire.SendKeys
+        | wire.Record
+        | wire.StopRecording
+        | wire.RecordLeg
+        | wire.CloseLeg,
+        now: float,
+    ) -> None:
+        match command:
+            case wire.ConnectLeg():
+                self._connect(leg, command, now)
+            case wire.Play():
+                self._play(leg, command)
+            case wire.StopPlayback():
+                leg.player.stop(command.playback)
+                self._watch_keys(leg)
+            case wire.SendKeys():
+                leg.player.interject(Playlist((Keys(command.digits),), lambda how, error: None))
+                self._watch_keys(leg)
+            case wire.Record():
+                self._desk.record(leg, command)
+            case wire.StopRecording():
+                if leg.recording is not None and leg.recording.order.recording == command.recording:
+                    self._desk.stop(leg, "stopped")
+            case wire.RecordLeg():
+                self._desk.record_leg(leg, command.path)
+            case wire.CloseLeg():
+                self._close(leg, now)
+            case _:
+                assert_never(command)
+
+    def _open(self, number: int, now: float) -> None:
+        if not self._free_rows:
+            self._control.say(
+                wire.LegRefused(leg=number, reason=f"the media worker already has {self._capacity} legs, its limit")
+            )
+            return
+        try:
+            sockets = self._ports.open(now)
+        except NoPortError as error:
+            self._control.say(wire.LegRefused(leg=number, reason=str(error)))
+            return
+        row = self._free_rows.pop()
+        keys = dtmf.KeySender()
+        player = Player(row, self._playout, self._cache, keys)
+        leg = Leg(number=number, row=row, sockets=sockets, cname=self._cname, player=player, keys=keys)
+        self._legs[number] = leg
+        self._by_row[row] = leg
+        self._playout.attach(
+            row, ssrc=secrets.randbits(32), sequence=secrets.randbits(15), timestamp=secrets.randbits(31)
+        )
+        self._reception.attach(row)
+        self._expected_since[row] = np.inf
+        self._missed_at[row] = 0.0
+        self._control.say(wire.LegOpened(leg=number, port=sockets.port))
+
+    def _connect(self, leg: Leg, command: wire.ConnectLeg, now: float) -> None:
+        law = LAWS[command.law]
+        remote = (command.host, command.port)
+        first = leg.remote is None
+        if not first and remote != leg.remote:
+            self._sockets.unlatch(leg)
+        leg.remote, leg.dtmf_payload = remote, command.dtmf_payload
+        self._reception.set_stream(leg.row, law=law, payload_type=command.payload, event_types=leg.event_types())
+        leg.player.hold()
+        self._playout.set_stream(leg.row, law=law, payload_type=command.payload, sending=command.send)
+        self._sockets.listen(leg)
+        leg.player.set_stream(law, events=leg.dtmf_payload is not None)
+        self._watch_keys(leg)
+        self._expected_since[leg.row] = now if command.receive else np.inf
+        if first:
+            leg.turn = (self._ticks + _RTCP_FIRST_TICKS + leg.row * _RTCP_SPREAD) % _RTCP_TICKS
+            self._rtcp_turns[leg.turn].add(leg)
+
+    def _play(self, leg: Leg, command: wire.Play) -> None:
+        def done(how: str, error: SoundError | None) -> None:
+            self._control.say(
+                wire.PlaybackDone(
+                    leg=leg.number,
+                    playback=command.playback,
+                    how=how,
+                    path=error.path if error else "",
+                    reason=error.reason if error else "",
+                )
+            )
+
+        leg.player.add(Playlist(command.sounds, done, number=command.playback))
+        self._watch_keys(leg)
+
+    def _watch_keys(self, leg: Leg) -> None:
+        if leg.player.keying:
+            self._keying.add(leg)
+        else:
+            self._keying.discard(leg)
+
+    # The end
+
+    def _close(self, leg: Leg, now: float) -> None:
+        leg.closing = True
+        leg.presses.finish()
+        self._tell_presses(leg)
+        leg.player.close()
+        self._keying.discard(leg)
+        self._pressing.discard(leg)
+        self._desk.stop(leg, "ended")
+        self._desk.stop_tape(leg)
+        self._say_goodbye(leg, now)
+        self._rtcp_turns[leg.turn].discard(leg)
+        self._playout.detach(leg.row)
+        self._expected_since[leg.row] = np.inf
+        self._sockets.drop(leg)
+        self._ports.release(leg.sockets, now)
+        self._finish_closing(leg)
+
+    def _finish_closing(self, leg: Leg) -> None:
+        """Once its files are closed the leg is over and its row free."""
+        if not leg.closing or leg.open_tapes or leg.number not in self._legs:
+            return
+        stats = leg.stats(self._playout, self._reception, self._to_wall)
+        del self._legs[leg.number]
+        self._by_row[leg.row] = None
+        self._free_rows.append(leg.row)
+        self._control.say(wire.LegClosed(leg=leg.number, stats=stats))
+
+    def _send_report(self, leg: Leg, now: float) -> None:
+        if (target := leg.rtcp_target()) is not None:
+            report = leg.report(self._playout, self._reception, now, now + self._to_wall)
+            send_quietly(leg.sockets.rtcp, report, target)
+
+    def _say_goodbye(self, leg: Leg, now: float) -> None:
+        if (target := leg.rtcp_target()) is not None:
+            report = leg.report(self._playout, self._reception, now, now + self._to_wall, bye=True)
+            send_quietly(leg.sockets.rtcp, report, target)
+
+    def _end(self) -> None:
+        now = time.monotonic()
+        for leg in list(self._legs.values()):
+            if not leg.closing:
+                self._close(leg, now)
+        self._recorder.finish(_LAST_WRITES_S)
+
+    def _report(self) -> wire.WorkerReport:
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        return wire.WorkerReport(
+            legs=len(self._legs),
+            ticks=self._ticks,
+            late_ticks=self._late_ticks,
+            worst_late_ms=round(self._worst_late_s * 1000, 3),
+            cpu_s=round(usage.ru_utime + usage.ru_stime, 4),
+            cached_sounds=len(self._cache),
+            packets_sent=self._sent,
+            packets_received=self._received,
+        )
+
+
+def configured(control: Control, sock: socket.socket) -> Worker:
+    """Wait for the first command and make the worker; raise `NodeGone` when there is none."""
+    sock.setblocking(True)
+    commands: list[wire.Command] = []
+    while not commands:
+        commands = control.read()
+    sock.setblocking(False)
+    first = commands[0]
+    if not isinstance(first, wire.Configure) or len(commands) > 1:
+        raise NodeGone("the first message was not the configuration alone")
+    return Worker(control, first)

@@ -1,0 +1,218 @@
+"""One start from its pacing slot to its end: the life of an instance as its owner sees it (docs/reference/queue.md).
+
+The order matters and is all in ``_before_invite``, which the engine awaits when everything is ready to dial: wait until
+the slot is near, stamp and open the records in one transaction, wait for the slot, see that this node still owns its
+data, and return; the INVITE leaves in the same turn of the event loop. Whatever happens, ``run`` brings the start to
+where it belongs before it returns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+
+import structlog
+from sqlalchemy import Connection
+
+from callwright.accounts.service import Service
+from callwright.apps.instance import InstanceOrder, InstanceResult
+from callwright.apps.return_codes import CANCELLED, INTERNAL
+from callwright.db.database import Database
+from callwright.engine.interface import MAX_CALL_DURATION_S
+from callwright.outbound import queue
+from callwright.outbound.events import StartEvent, Step
+from callwright.outbound.pacing import SECOND, Pacer, Slot
+from callwright.outbound.persist import write_at_last
+from callwright.outbound.reasons import Reason
+from callwright.outbound.start import Start
+from callwright.outbound.transactions import Settled, settle, stamp_and_open
+from callwright.records.settings import RecordSettings
+from callwright.values.destination import Destination
+from callwright.values.errors import CallwrightError, OutsideError
+from callwright.values.ids import CallId, InstanceId
+
+BeforeInvite = Callable[[], Awaitable[None]]
+RunInstance = Callable[[InstanceOrder, BeforeInvite], Awaitable[InstanceResult]]
+
+STAMP_LEAD = SECOND // 20  # how long before its slot a start is stamped: time for one commit
+SLOT_MARGIN = SECOND  # how much later than the slot on disk a start may leave; a restart paces as if all left so late
+RETRY_AFTER_S = 5.0  # when a start that could not be prepared (no port, no disk) is tried again
+SLACK_S = 900.0  # what an instance may take beyond ringing and the longest call: pages, transcripts, the final page
+
+_log = structlog.get_logger()
+
+
+class NotDialled(CallwrightError):
+    """The far end must not be dialled for this start now: it was withdrawn, or this node is stopping or has lost its
+    data folder. Nothing was sent.
+    """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """What every launch of a node needs."""
+
+    database: Database
+    run_instance: RunInstance
+    clock: Callable[[], float]
+    owns_data: Callable[[], bool]
+    is_stopping: Callable[[], bool]
+    events: Callable[[StartEvent], None]
+    records: RecordSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ending:
+    """How an instance ended: its return code if somebody may have been dialled; if not, when to try again (None: in
+    its old place), or why not to.
+    """
+
+    return_code: int
+    retry_at: float | None = None
+    give_up: str | None = None
+
+
+class Launch:
+    """One claimed start that has its slot."""
+
+    def __init__(
+        self,
+        node: Node,
+        *,
+        start: Start,
+        service: Service,
+        destination: Destination,
+        instance_id: InstanceId,
+        call_id: CallId,
+        pacer: Pacer,
+        slot: Slot,
+    ) -> None:
+        self.start = start
+        self.instance_id = instance_id
+        self._node = node
+        self._service = service
+        self._destination = destination
+        self._call_id = call_id
+        self._pacer = pacer
+        self._slot = slot
+        self._loop = asyncio.get_running_loop()
+        self._log = _log.bind(start=start.reference, instance=instance_id, call=call_id)
+
+    async def run(self) -> None:
+        """Run the instance to its end; the start is settled on disk when this returns."""
+        ending = _Ending(return_code=INTERNAL)
+        try:
+            async with asyncio.timeout(self._service.ring_timeout_s + MAX_CALL_DURATION_S + SLACK_S):
+                result = await self._node.run_instance(self._order(), self._before_invite)
+            ending = _Ending(return_code=result.return_code)
+        except NotDialled as why:
+            self._log.info("The start is not dialled", action="start_not_dialled", reason=str(why))
+        except OutsideError as failure:
+            self._log.warning("The instance could not run", action="instance_failed", reason=str(failure))
+            ending = _Ending(return_code=INTERNAL, retry_at=self._node.clock() + RETRY_AFTER_S)
+        except asyncio.CancelledError:
+            ending = _Ending(return_code=CANCELLED)
+            raise
+        except Exception:  # the bulkhead of an instance: a bug in one must not touch the others
+            self._log.exception("The instance crashed", action="instance_crashed")
+            ending = _Ending(return_code=INTERNAL, give_up=Reason.INTERNAL_ERROR)
+        finally:
+            await self._settle(ending)
+
+    def _order(self) -> InstanceOrder:
+        start = self.start
+        return InstanceOrder(
+            instance_id=self.instance_id,
+            call_id=self._call_id,
+            reference=start.reference,
+            account_id=start.account_id,
+            service=self._service,
+            destination=self._destination,
+            caller_id=start.given_from,
+            token=start.token,
+            outbound_parameters=start.outbound_parameters,
+            extra_sip_headers=start.extra_sip_headers,
+            started_at=self._node.clock(),
+        )
+
+    async def _before_invite(self) -> None:
+        """Return when the INVITE may leave, in this turn of the event loop; raise ``NotDialled`` when it may not."""
+        await self._sleep_until(self._slot.at - STAMP_LEAD)
+        if self._node.is_stopping():
+            raise NotDialled("this node is stopping")
+        if not await self._node.database.write(self._stamp):
+            raise NotDialled("it was cancelled or purged")
+        self._tell(Step.STAMPED)
+        on_disk = self._slot.at
+        while (now := self._now()) < (earliest := self._pacer.may_send_at(self._slot)) or now > on_disk + SLOT_MARGIN:
+            if now > on_disk + SLOT_MARGIN:
+                on_disk = now
+                await self._node.database.write(partial(self._move_slot, slot_at=self._node.clock()))
+            await self._sleep_until(earliest)
+        if not self._node.owns_data():
+            raise NotDialled("this node does not own its data any more")
+        self._pacer.sent(self._slot, now)
+        self._tell(Step.DIALLING)
+
+    def _stamp(self, c: Connection) -> bool:
+        return stamp_and_open(
+            c,
+            self.start,
+            service=self._service,
+            destination=self._destination,
+            instance_id=self.instance_id,
+            call_id=self._call_id,
+            incarnation=self._node.database.incarnation,
+            now=self._node.clock(),
+            slot_at=self._node.clock() + (self._slot.at - self._now()) / SECOND,
+        )
+
+    def _move_slot(self, c: Connection, *, slot_at: float) -> None:
+        queue.move_slot(c, self.instance_id, slot_at=slot_at)
+
+    async def _settle(self, ending: _Ending) -> None:
+        settled = await write_at_last(
+            self._node.database, partial(self._settle_now, ending=ending), instance=self.instance_id
+        )
+        match settled:
+            case Settled.FINISHED:
+                self._tell(Step.FINISHED, detail=str(ending.return_code))
+            case Settled.RELEASED:
+                self._tell(Step.RELEASED)
+            case Settled.FAILED:
+                self._tell(Step.REFUSED, detail=ending.give_up or "")
+            case Settled.WITHDRAWN:
+                self._tell(Step.WITHDRAWN)
+
+    def _settle_now(self, c: Connection, *, ending: _Ending) -> Settled:
+        return settle(
+            c,
+            self.start,
+            instance_id=self.instance_id,
+            incarnation=self._node.database.incarnation,
+            now=self._node.clock(),
+            return_code=ending.return_code,
+            give_up=ending.give_up,
+            retry_at=ending.retry_at,
+            settings=self._node.records,
+        )
+
+    def _tell(self, step: Step, *, detail: str = "") -> None:
+        self._node.events(
+            StartEvent(
+                reference=self.start.reference,
+                step=step,
+                at=self._node.clock(),
+                instance_id=self.instance_id,
+                detail=detail,
+            )
+        )
+
+    def _now(self) -> int:
+        return int(self._loop.time() * SECOND)
+
+    async def _sleep_until(self, at: int) -> None:
+        if (wait := at - self._now()) > 0:
+            await asyncio.sleep(wait / SECOND)

@@ -1,0 +1,159 @@
+"""After a start of the node: put right what its former life left behind (rulings 20 to 25; docs/reference/queue.md).
+
+``take_over`` is one short transaction before anything else runs: starts that were claimed and never stamped wait again;
+instances that were over but for their start get their end. What was stamped is never dialled again: ``end_abandoned``
+hangs up the calls that were answered, has the final page asked for if nobody was about to, and closes the records and
+the start as ``completed -90``. Each step leaves its mark only when it is done, so a crash during recovery is recovered
+from in the same way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from functools import partial
+
+import structlog
+from sqlalchemy import Connection
+
+from callwright.accounts.store import get_service
+from callwright.apps.instance import InstanceOrder
+from callwright.db.database import Database
+from callwright.engine.interface import CallFacts
+from callwright.outbound import queue
+from callwright.outbound.events import StartEvent, Step
+from callwright.outbound.persist import write_at_last
+from callwright.outbound.transactions import close_abandoned
+from callwright.records.reading import OpenInstance, open_instances
+from callwright.records.records import ChannelType
+from callwright.records.settings import RecordSettings
+from callwright.values.destination import parse_destination
+from callwright.values.ids import ServiceReference
+from callwright.values.outcome import Cause, EndedBy, Outcome, RestCause, answered_outcome
+
+AT_ONCE = 50  # instances ended at the same time: bounds the BYEs and page requests of a restart
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovery:
+    """What was found: how many starts went back to the queue, how many only had to be marked as over, and the
+    instances that must still be ended, oldest first.
+    """
+
+    taken_back: int
+    marked: int
+    abandoned: tuple[OpenInstance, ...]
+
+
+def take_over(c: Connection, *, incarnation: int, now: float, records: RecordSettings) -> Recovery:
+    """Take over the queue from former lives of this node. Run it before the dispatcher and the web services start."""
+    taken_back = queue.take_back(c, incarnation=incarnation)
+    queue.mend_due_times(c, now=now)
+    abandoned = tuple(open_instances(c))
+    still_open = {instance.adr.instance_id for instance in abandoned}
+    over = [i for i in queue.stamped_before(c, incarnation=incarnation) if i not in still_open]
+    for instance_id in over:
+        close_abandoned(c, instance_id, now=now, settings=records)
+    return Recovery(taken_back=taken_back, marked=len(over), abandoned=abandoned)
+
+
+AskFinal = Callable[[InstanceOrder, CallFacts, Outcome], Awaitable[object]]
+
+
+async def end_abandoned(
+    recovery: Recovery,
+    *,
+    database: Database,
+    hang_up_saved: Callable[[bytes], Awaitable[None]],
+    ask_final: AskFinal,
+    clock: Callable[[], float],
+    records: RecordSettings,
+    events: Callable[[StartEvent], None] = lambda event: None,
+) -> None:
+    """End the instances that ``take_over`` found; return when all of them are over.
+
+    ``hang_up_saved`` sends the BYE of a saved dialog and returns when it was answered or given up. ``ask_final`` stamps
+    and asks the final page of an instance whose final page nobody has asked yet (ruling 24).
+    """
+    if recovery.abandoned:
+        _log.warning(
+            "The node was not stopped properly: ending what it left",
+            action="recovery",
+            taken_back=recovery.taken_back,
+            instances=len(recovery.abandoned),
+        )
+    turns = asyncio.Semaphore(AT_ONCE)
+
+    async def end(instance: OpenInstance) -> None:
+        adr = instance.adr
+        async with turns:
+            try:
+                for call in instance.calls:
+                    if call.dialog is not None:
+                        await hang_up_saved(call.dialog)
+                ended_at = clock()
+                if adr.final_asked_at is None:
+                    facts = await database.read(partial(_final_facts, instance=instance, ended_at=ended_at))
+                    if facts is not None:
+                        await ask_final(*facts)
+            except Exception:  # the bulkhead of an instance: its records are closed whatever its far end or pages do
+                _log.exception("Ending an instance failed", action="recovery_failed", instance=adr.instance_id)
+                ended_at = clock()
+            closing = partial(close_abandoned, instance_id=adr.instance_id, now=ended_at, settings=records)
+            return_code = await write_at_last(database, closing, instance=adr.instance_id)
+        if return_code is not None and adr.reference is not None:
+            events(
+                StartEvent(
+                    reference=ServiceReference(adr.reference),
+                    step=Step.FINISHED,
+                    at=ended_at,
+                    instance_id=adr.instance_id,
+                    detail=str(return_code),
+                )
+            )
+
+    async with asyncio.TaskGroup() as group:
+        for instance in recovery.abandoned:
+            group.create_task(end(instance), name=f"end abandoned instance {instance.adr.instance_id}")
+
+
+def _final_facts(
+    c: Connection, *, instance: OpenInstance, ended_at: float
+) -> tuple[InstanceOrder, CallFacts, Outcome] | None:
+    """Return what a final page tells of an instance and its call; None when no start or open call belongs to it."""
+    start = queue.start_of_instance(c, instance.adr.instance_id)
+    primary = [call.cdr for call in instance.calls if call.cdr.channel_type is ChannelType.PRIMARY]
+    if start is None or not primary:
+        return None
+    cdr = primary[0]
+    destination = parse_destination(cdr.destination_address)
+    if cdr.connected_at is not None:
+        outcome = answered_outcome(ended_by=EndedBy.PLATFORM)
+    else:
+        outcome = Outcome(cause=Cause.ERROR, code=0, rest_cause=RestCause.FAILED, ended_by=EndedBy.PLATFORM)
+    order = InstanceOrder(
+        instance_id=instance.adr.instance_id,
+        call_id=cdr.call_id,
+        reference=start.reference,
+        account_id=start.account_id,
+        service=get_service(c, start.service_id),
+        destination=replace(destination, given=start.given_to or destination.given),
+        caller_id=start.given_from,
+        token=start.token,
+        outbound_parameters=start.outbound_parameters,
+        extra_sip_headers=start.extra_sip_headers,
+        started_at=instance.adr.started_at,
+    )
+    facts = CallFacts(
+        call_id=cdr.call_id,
+        destination=destination,
+        originating=cdr.originating_user,
+        initiated_at=cdr.initiated_at,
+        answered_at=cdr.connected_at,
+        ended_at=ended_at,
+        outcome=outcome,
+    )
+    return order, facts, outcome

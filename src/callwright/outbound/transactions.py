@@ -1,0 +1,108 @@
+"""The transactions in which a start and its records change together: they are either both on disk, or neither is."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from sqlalchemy import Connection
+
+from callwright.accounts.service import Service
+from callwright.outbound import queue
+from callwright.outbound.start import Start
+from callwright.records import ledger
+from callwright.records.reading import read_adr
+from callwright.records.settings import RecordSettings
+from callwright.values.destination import Destination
+from callwright.values.ids import CallId, InstanceId
+
+
+class Settled(StrEnum):
+    """What became of a start whose instance is over."""
+
+    FINISHED = "finished"
+    RELEASED = "released"
+    FAILED = "failed"
+    WITHDRAWN = "withdrawn"
+
+
+def stamp_and_open(
+    c: Connection,
+    start: Start,
+    *,
+    service: Service,
+    destination: Destination,
+    instance_id: InstanceId,
+    call_id: CallId,
+    incarnation: int,
+    now: float,
+    slot_at: float,
+) -> bool:
+    """Stamp a start and open its ADR and CDR (ruling 21); return False when the start was withdrawn meanwhile."""
+    stamped = queue.stamp(c, start, instance_id=instance_id, incarnation=incarnation, now=now, slot_at=slot_at)
+    if not stamped:
+        return False
+    ledger.open_adr(
+        c,
+        instance_id=instance_id,
+        account_id=start.account_id,
+        application_name=service.name,
+        started_at=now,
+        reference=start.reference,
+        application=service.application,
+        application_parameters=service.application_parameters,
+        outbound_parameters=start.outbound_parameters or "",
+        rest_to=start.given_to or "",
+        rest_from=start.given_from,
+        rest_initial_token=start.token or "",
+    )
+    ledger.open_cdr(
+        c,
+        call_id=call_id,
+        instance_id=instance_id,
+        destination_address=destination.prefixed,
+        originating_user=start.given_from or service.name,
+        initiated_at=now,
+    )
+    return True
+
+
+def settle(
+    c: Connection,
+    start: Start,
+    *,
+    instance_id: InstanceId,
+    incarnation: int,
+    now: float,
+    return_code: int,
+    give_up: str | None,
+    retry_at: float | None,
+    settings: RecordSettings,
+) -> Settled:
+    """Bring a start whose instance is over to where the database says it belongs.
+
+    A stamped start is finished, and its records are closed in case the instance did not live to close them; one that
+    did has the last word on the return code. A start that was never stamped goes back to the queue, due at
+    ``retry_at``, or fails with the reason ``give_up``. Doing it twice changes nothing.
+    """
+    adr = read_adr(c, instance_id)
+    if adr is not None:
+        ledger.close_adr(c, instance_id, stopped_at=now, exit_status=return_code, settings=settings)
+        code = return_code if adr.exit_status is None else adr.exit_status
+        queue.finish(c, instance_id, return_code=code, now=now)
+        return Settled.FINISHED
+    if give_up is not None:
+        failed = queue.fail(c, start.id, incarnation=incarnation, reason=give_up, now=now)
+        return Settled.FAILED if failed else Settled.WITHDRAWN
+    released = queue.release(c, [start.id], incarnation=incarnation, due_at=retry_at)
+    return Settled.RELEASED if released else Settled.WITHDRAWN
+
+
+def close_abandoned(c: Connection, instance_id: InstanceId, *, now: float, settings: RecordSettings) -> int | None:
+    """Close what an earlier life of the node left of an instance, with its start (ruling 22).
+
+    Return its return code, None when there was nothing left to do.
+    """
+    ledger.close_for_recovery(c, instance_id, at=now, settings=settings)
+    adr = read_adr(c, instance_id)
+    return_code = ledger.RETURN_CODE_RESTARTED if adr is None or adr.exit_status is None else adr.exit_status
+    return return_code if queue.finish(c, instance_id, return_code=return_code, now=now) else None

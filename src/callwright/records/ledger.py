@@ -1,0 +1,392 @@
+"""Open and close each record exactly once (rulings 22 to 24; docs/reference/records.md).
+
+A record is written when what it describes begins, again at the answer, and closed when it ends, so that whatever kills
+the node leaves a truthful trace behind. Closing is one conditional UPDATE; the functions that close return whether it
+was this call that did it. All functions run on a connection inside the caller's transaction (``Database.write``).
+
+Times are epoch seconds as measured. ``settings`` carries prices and must be the node's own.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, bindparam, func, insert, select, update
+
+from callwright.records import rating
+from callwright.records.reading import (
+    OpenCall,
+    OpenInstance,
+    open_calls,
+    open_cdrs_of,
+    open_instances,
+    read_adr,
+    read_cdrs,
+    read_records,
+)
+from callwright.records.records import (
+    Adr,
+    ApplicationType,
+    AudioPath,
+    CallDirection,
+    ChannelType,
+    Costs,
+    ErrorRecord,
+)
+from callwright.records.settings import DEFAULT_SETTINGS, RecordSettings
+from callwright.records.tables import adrs, cdrs, error_records, fdrs
+from callwright.records.wire import application_status_object
+from callwright.values.ids import AccountId, CallId, InstanceId
+from callwright.values.money import ZERO
+from callwright.values.outcome import Cause, EndedBy, Outcome, RestCause, answered_outcome
+
+__all__ = [
+    "OpenCall",
+    "OpenInstance",
+    "add_error",
+    "add_fdr",
+    "add_tts",
+    "application_status",
+    "close_adr",
+    "close_cdr",
+    "close_for_recovery",
+    "mark_answered",
+    "open_adr",
+    "open_calls",
+    "open_cdr",
+    "open_instances",
+    "stamp_final_asked",
+]
+
+RETURN_CODE_RESTARTED = -90  # ruling 22
+NEGATIVE_RETURN_CODE = "2008"  # docs/reference/records.md, error records
+
+_LOST = Outcome(cause=Cause.ERROR, code=0, rest_cause=RestCause.FAILED, ended_by=EndedBy.PLATFORM)  # no SIP code came
+
+_open_adr = insert(adrs)
+_open_cdr = insert(cdrs)
+_add_fdr = insert(fdrs)
+_add_error = insert(error_records)
+_mark_answered = (
+    update(cdrs)
+    .where(cdrs.c.call_id == bindparam("of"), cdrs.c.connected_at.is_(None), cdrs.c.ended_at.is_(None))
+    .values(
+        connected_at=bindparam("at"),
+        dialog=bindparam("saved"),
+        initiated_at=func.coalesce(bindparam("began"), cdrs.c.initiated_at),
+    )
+)
+_close_cdr = (
+    update(cdrs)
+    .where(cdrs.c.call_id == bindparam("of"), cdrs.c.ended_at.is_(None))
+    .values(
+        initiated_at=func.coalesce(bindparam("began"), cdrs.c.initiated_at),
+        connected_at=bindparam("answered"),
+        ended_at=bindparam("at"),
+        hangup_cause=bindparam("cause"),
+        joined_s=bindparam("joined"),
+        call_cost=bindparam("cost"),
+        costs_valid=bindparam("valid"),
+        dialog=None,
+    )
+)
+_add_tts = (
+    update(adrs)
+    .where(adrs.c.instance_id == bindparam("of"), adrs.c.stopped_at.is_(None))
+    .values(tts_ms=adrs.c.tts_ms + bindparam("plain"), tts_neural_ms=adrs.c.tts_neural_ms + bindparam("neural"))
+)
+_stamp_final = (
+    update(adrs)
+    .where(adrs.c.instance_id == bindparam("of"), adrs.c.final_asked_at.is_(None))
+    .values(final_asked_at=bindparam("at"))
+)
+_close_adr = update(adrs).where(adrs.c.instance_id == bindparam("of"), adrs.c.stopped_at.is_(None))
+_errors_so_far = select(func.count()).where(error_records.c.instance_id == bindparam("of"))
+_feature_costs = select(fdrs.c.cost).where(fdrs.c.instance_id == bindparam("of"))
+
+
+def open_adr(
+    c: Connection,
+    *,
+    instance_id: InstanceId,
+    account_id: AccountId,
+    application_name: str,
+    started_at: float,
+    reference: str | None = None,
+    application: str = ApplicationType.REST,
+    application_parameters: str = "",
+    outbound_parameters: str = "",
+    rest_to: str = "",
+    rest_from: str = "",
+    rest_initial_token: str = "",
+    uas_application_name: str = "",
+    uas_ip_address: str = "",
+    uas_name: str = "",
+    extra_channel_count: int = 0,
+    fax: bool = False,
+) -> None:
+    """Begin the record of an instance. ``application_name`` is the service's name; ``rest_*`` are as the client gave
+    them, "" when it gave none.
+    """
+    c.execute(
+        _open_adr,
+        {
+            "instance_id": instance_id,
+            "account_id": account_id,
+            "reference": reference,
+            "application_name": application_name,
+            "application": ApplicationType(application).value,
+            "application_parameters": application_parameters,
+            "outbound_parameters": outbound_parameters,
+            "rest_to": rest_to,
+            "rest_from": rest_from,
+            "rest_initial_token": rest_initial_token,
+            "uas_application_name": uas_application_name,
+            "uas_ip_address": uas_ip_address,
+            "uas_name": uas_name,
+            "extra_channel_count": extra_channel_count,
+            "fax": fax,
+            "started_at": started_at,
+        },
+    )
+
+
+def open_cdr(
+    c: Connection,
+    *,
+    call_id: CallId,
+    instance_id: InstanceId,
+    destination_address: str,
+    originating_user: str,
+    initiated_at: float,
+    direction: str = CallDirection.OUT,
+    channel_type: str = ChannelType.PRIMARY,
+) -> None:
+    """Begin the record of a call. ``destination_address`` carries its prefix (``Destination.prefixed``);
+    ``originating_user`` is the caller id shown, or the SIP user or whole address.
+    """
+    c.execute(
+        _open_cdr,
+        {
+            "call_id": call_id,
+            "instance_id": instance_id,
+            "direction": CallDirection(direction).value,
+            "channel_type": ChannelType(channel_type).value,
+            "destination_address": destination_address,
+            "originating_user": originating_user,
+            "initiated_at": initiated_at,
+        },
+    )
+
+
+def mark_answered(
+    c: Connection, call_id: CallId, at: float, dialog: bytes, *, initiated_at: float | None = None
+) -> bool:
+    """Note the answer and save the dialog; return False when the call was answered or over already.
+
+    ``initiated_at``, here and in ``close_cdr``, is when the INVITE really left, if known by now.
+    """
+    done = c.execute(_mark_answered, {"of": call_id, "at": at, "saved": dialog, "began": initiated_at})
+    return done.rowcount == 1
+
+
+def close_cdr(
+    c: Connection,
+    call_id: CallId,
+    *,
+    ended_at: float,
+    outcome: Outcome,
+    initiated_at: float | None = None,
+    connected_at: float | None = None,
+    joined_s: float = 0.0,
+    costs_valid: bool = True,
+    settings: RecordSettings = DEFAULT_SETTINGS,
+) -> bool:
+    """Close and price the record of a call; return False when there is no open record of it.
+
+    ``connected_at`` matters only when the answer was not noted by ``mark_answered``. ``joined_s`` is how long the call
+    was joined to another.
+    """
+    cdr = next(iter(read_cdrs(c, cdrs.c.call_id == call_id)), None)
+    if cdr is None or cdr.ended_at is not None:
+        return False
+    answered = cdr.connected_at if cdr.connected_at is not None else connected_at
+    cost = rating.rate_call(cdr.destination_address, answered, ended_at, settings)
+    done = c.execute(
+        _close_cdr,
+        {
+            "of": call_id,
+            "began": initiated_at,
+            "answered": answered,
+            "at": ended_at,
+            "cause": outcome.hangup_cause,
+            "joined": joined_s,
+            "cost": cost.pstn + cost.tollfree if settings.cdr_rated else ZERO,
+            "valid": costs_valid and settings.cdr_rated,
+        },
+    )
+    return done.rowcount == 1
+
+
+def add_tts(c: Connection, instance_id: InstanceId, *, seconds: float, neural: bool) -> bool:
+    """Count speech spoken by an open instance; return False when it is closed or unknown."""
+    milliseconds = round(seconds * 1000)
+    spoken = {"plain": 0 if neural else milliseconds, "neural": milliseconds if neural else 0}
+    return c.execute(_add_tts, {"of": instance_id, **spoken}).rowcount == 1
+
+
+def add_fdr(
+    c: Connection,
+    *,
+    feature_id: str,
+    instance_id: InstanceId,
+    call_id: CallId,
+    kind: str,
+    started_at: float,
+    stopped_at: float,
+    audio_path: str = AudioPath.NONE,
+    transaction_id: str = "",
+    settings: RecordSettings = DEFAULT_SETTINGS,
+) -> None:
+    """Record one finished use of a feature, priced; ``kind`` is its type, such as ``sr_get_input``."""
+    cost = rating.rate_feature(kind, started_at, stopped_at, settings)
+    c.execute(
+        _add_fdr,
+        {
+            "feature_id": feature_id,
+            "instance_id": instance_id,
+            "call_id": call_id,
+            "type": kind,
+            "audio_path": AudioPath(audio_path).value,
+            "transaction_id": transaction_id,
+            "started_at": started_at,
+            "stopped_at": stopped_at,
+            "seconds_for_cost": cost.seconds_for_cost,
+            "unit_cost": cost.unit,
+            "cost": cost.cost,
+            "costs_valid": True,
+        },
+    )
+
+
+def add_error(c: Connection, instance_id: InstanceId, error: ErrorRecord) -> int:
+    """Add an error record to an instance and return its number, counted from 0."""
+    n = c.scalar(_errors_so_far, {"of": instance_id}) or 0
+    c.execute(_add_error, {"instance_id": instance_id, "n": n, "code": error.code, "text": error.text})
+    return n
+
+
+def stamp_final_asked(c: Connection, instance_id: InstanceId, at: float) -> bool:
+    """Note that the final page is about to be asked for; only who gets True may ask (ruling 24)."""
+    return c.execute(_stamp_final, {"of": instance_id, "at": at}).rowcount == 1
+
+
+def close_adr(
+    c: Connection,
+    instance_id: InstanceId,
+    *,
+    stopped_at: float,
+    exit_status: int,
+    costs_valid: bool = True,
+    settings: RecordSettings = DEFAULT_SETTINGS,
+) -> bool:
+    """Close and price the record of an instance; return False when there is no open record of it.
+
+    A negative ``exit_status`` makes an error record (ruling 7), unless one of its kind is there already. A call whose
+    record is still open is closed with it, as ``ERROR(0)``: a closed instance has no open calls.
+    """
+    adr = read_adr(c, instance_id)
+    if adr is None or adr.stopped_at is not None:
+        return False
+    for call in open_cdrs_of(c, instance_id):
+        close_cdr(c, call.cdr.call_id, ended_at=stopped_at, outcome=_LOST, costs_valid=costs_valid, settings=settings)
+    if exit_status < 0 and not _has_error(c, instance_id, NEGATIVE_RETURN_CODE):
+        add_error(c, instance_id, ErrorRecord(code=NEGATIVE_RETURN_CODE, text=_return_code_text(adr, exit_status)))
+    calls = [
+        rating.rate_call(cdr.destination_address, cdr.connected_at, cdr.ended_at or stopped_at, settings)
+        for cdr in read_cdrs(c, cdrs.c.instance_id == instance_id)
+    ]
+    costs = rating.rate_instance(
+        started_at=adr.started_at,
+        stopped_at=stopped_at,
+        extra_channel_count=adr.extra_channel_count,
+        tts_ms=adr.tts_ms,
+        tts_neural_ms=adr.tts_neural_ms,
+        calls=calls,
+        features=c.scalars(_feature_costs, {"of": instance_id}).all(),
+        settings=settings,
+        valid=costs_valid,
+    )
+    done = c.execute(
+        _close_adr, {"of": instance_id, "stopped_at": stopped_at, "exit_status": exit_status, **_cost_columns(costs)}
+    )
+    return done.rowcount == 1
+
+
+def close_for_recovery(
+    c: Connection,
+    instance_id: InstanceId,
+    *,
+    at: float,
+    return_code: int = RETURN_CODE_RESTARTED,
+    settings: RecordSettings = DEFAULT_SETTINGS,
+) -> bool:
+    """Close what a node that died left open, with what is known (ruling 22); return False when it is closed already.
+
+    Its open calls end at ``at``: answered ones normally (the restarted node hangs them up), others as ``ERROR(0)``.
+    The costs are marked as not valid, because how long anything really lasted is not known.
+    """
+    adr = read_adr(c, instance_id)
+    if adr is None or adr.stopped_at is not None:
+        return False
+    for call in open_cdrs_of(c, instance_id):
+        answered = call.cdr.connected_at is not None
+        outcome = answered_outcome(ended_by=EndedBy.PLATFORM) if answered else _LOST
+        close_cdr(c, call.cdr.call_id, ended_at=at, outcome=outcome, costs_valid=False, settings=settings)
+    text = (
+        f"{adr.application.upper()} application [{_program(adr)}]. started ok. the platform restarted while it ran; "
+        f"a call may have rung. completion status [{return_code}]"
+    )
+    add_error(c, instance_id, ErrorRecord(code=NEGATIVE_RETURN_CODE, text=text))
+    return close_adr(c, instance_id, stopped_at=at, exit_status=return_code, costs_valid=False, settings=settings)
+
+
+def application_status(
+    c: Connection, account_id: AccountId, instance_id: str, settings: RecordSettings = DEFAULT_SETTINGS
+) -> dict[str, object] | None:
+    """Return the application_status object of a closed instance of this account, else None."""
+    records = read_records(c, account_id, InstanceId(instance_id))
+    return None if records is None else application_status_object(records, settings)
+
+
+def _has_error(c: Connection, instance_id: InstanceId, code: str) -> bool:
+    found = select(error_records.c.n).where(error_records.c.instance_id == instance_id, error_records.c.code == code)
+    return c.execute(found.limit(1)).first() is not None
+
+
+def _program(adr: Adr) -> str:
+    return adr.uas_application_name if adr.application is ApplicationType.UAS else adr.application_name
+
+
+def _return_code_text(adr: Adr, exit_status: int) -> str:
+    match adr.application:
+        case ApplicationType.UAS:
+            arguments = f" app_args [{adr.application_parameters}]."
+        case ApplicationType.REST:
+            arguments = ""
+    kind = adr.application.upper()
+    return f"{kind} application [{_program(adr)}].{arguments} started ok. completion status [{exit_status}]"
+
+
+def _cost_columns(costs: Costs) -> dict[str, object]:
+    return {
+        "platform_cost": costs.platform,
+        "extra_cost": costs.extra,
+        "pstn_cost": costs.pstn,
+        "tollfree_cost": costs.tollfree,
+        "tts_unit_cost": costs.tts_unit,
+        "tts_cost": costs.tts,
+        "tts_neural_unit_cost": costs.tts_neural_unit,
+        "tts_neural_cost": costs.tts_neural,
+        "feature_cost": costs.feature,
+        "total_cost": costs.total,
+        "costs_valid": costs.valid,
+    }

@@ -1,0 +1,375 @@
+"""A node, put together: opens its parts in order, and closes them in the reverse order when it is told to stop.
+
+``run_node`` is the whole life of ``callwright serve``. Settings are read before it; what its parts need from outside
+(the clock, chance) comes from here and nowhere below.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from ipaddress import ip_network
+from pathlib import Path
+
+import structlog
+
+from callwright import __version__
+from callwright.accounts.credentials import Credentials
+from callwright.apps.events import InstanceEvent
+from callwright.apps.instance import InstanceOrder, InstanceResult, Surroundings, ask_final_page_later, run_instance
+from callwright.apps.rest.addresses import AddressPolicy
+from callwright.apps.rest.webhook import PageClient
+from callwright.config.binding import check_binding, pages_may_be_on_loopback
+from callwright.config.settings import Settings
+from callwright.db.database import DATABASE_FILE, Database
+from callwright.engine.engine import CallEngine
+from callwright.engine.interface import CallProgress
+from callwright.engine.media_client import MediaClient
+from callwright.engine.routes import Routes, Sandbox
+from callwright.engine.sip_socket import SipSocket
+from callwright.outbound import queue, recovery
+from callwright.outbound.dispatcher import Dispatcher
+from callwright.outbound.events import StartEvent
+from callwright.outbound.identifiers import Identifiers
+from callwright.records.settings import RateCard, RecordSettings
+from callwright.sip.core import SipCore
+from callwright.speech import Speech
+from callwright.values.errors import InternalError, OutsideError
+from callwright.values.ids import ServiceReference
+from callwright.values.money import Money
+from callwright.web.admin import make_admin_app
+from callwright.web.admin_requests import AdminEdge
+from callwright.web.app import make_app
+from callwright.web.edge import Edge, NodeFacts
+from callwright.web.follow import Broadcaster
+from callwright.web.listen import Listener, bind_port
+
+log = structlog.get_logger()
+
+OpenSandbox = Callable[[Speech, Path], AbstractAsyncContextManager[Sandbox]]
+
+COUNT_EVERY_S = 1.0
+LAG_EVERY_S = 0.5
+LAG_ALARM_S = 0.1
+PRIVATE_NETWORKS = tuple(
+    map(ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "fc00::/7"))
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeAddresses:
+    """Where a running node is reached."""
+
+    http: str
+    sip: str
+    sandbox: str
+    admin_socket: Path
+
+
+@dataclass(slots=True, kw_only=True)
+class StopRequest:
+    """How a node is told to stop: once to drain, twice to hang up what is left and leave."""
+
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    at_once: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def ask(self) -> None:
+        if self.asked.is_set():
+            self.at_once.set()
+        self.asked.set()
+
+
+class SipPortTaken(OutsideError):
+    """The SIP address cannot be bound."""
+
+
+async def run_node(
+    settings: Settings,
+    *,
+    stop: StopRequest,
+    on_ready: Callable[[NodeAddresses], None],
+    open_sandbox: OpenSandbox | None = None,
+) -> None:
+    """Open a node, say ``on_ready``, serve until ``stop`` is asked, drain and close.
+
+    Raise ``OutsideError`` or ``RequestError`` saying which part cannot be opened and what to do; nothing stays behind.
+    """
+    check_binding(settings)
+    async with AsyncExitStack() as parts:
+        node = await _open(settings, parts, open_sandbox)
+        on_ready(node.addresses)
+        async with asyncio.TaskGroup() as tasks:
+            watching = [
+                tasks.create_task(node.count_queued(), name="count queued starts"),
+                tasks.create_task(node.watch_lag(), name="watch the event loop"),
+            ]
+            tasks.create_task(node.dispatcher.run(), name="dispatcher")
+            tasks.create_task(node.finish_former_life(), name="finish former life")
+            await stop.asked.wait()
+            await node.drain(stop)
+            for task in watching:
+                task.cancel()
+
+
+async def _open(settings: Settings, parts: AsyncExitStack, open_sandbox: OpenSandbox | None) -> Node:
+    data = settings.data
+    database = await asyncio.to_thread(Database.open, data / DATABASE_FILE)
+    parts.push_async_callback(asyncio.to_thread, database.close)
+    credentials = Credentials(cloud_ids=frozenset({settings.cloud_id}), clock=time.time)
+    parts.callback(credentials.close)
+    sip = await _open_sip(settings)
+    parts.push_async_callback(sip.close)
+    media = await MediaClient.start(
+        host=settings.sip.host,
+        port_range=(settings.rtp.first_port, settings.rtp.last_port),
+        workers=settings.media_workers,
+    )
+    parts.push_async_callback(media.close)
+    speech = await parts.enter_async_context(Speech(data / "speech"))
+    pages = await parts.enter_async_context(
+        await PageClient.open(_page_policy(settings), media_cache=data / "cache" / "pages")
+    )
+    sandbox = await parts.enter_async_context(open_sandbox(speech, data / "sandbox")) if open_sandbox else None
+    listening = await asyncio.to_thread(bind_port, settings.http.host, settings.http.port)
+    node = Node(
+        settings=settings,
+        database=database,
+        credentials=credentials,
+        sip=sip,
+        media=media,
+        speech=speech,
+        pages=pages,
+        sandbox=sandbox,
+        http=listening.getsockname()[:2],
+    )
+    await node.take_over()
+    parts.push_async_callback(node.engine.close)
+    http = await Listener.on_socket(make_app(node.web), listening, behind_proxy=settings.http.behind_proxy)
+    parts.push_async_callback(http.close)
+    admin = await Listener.on_unix_socket(make_admin_app(node.admin), settings.admin_socket)
+    parts.push_async_callback(admin.close)
+    return node
+
+
+async def _open_sip(settings: Settings) -> SipSocket:
+    advertised = settings.sip.advertised_address
+
+    def core(host: str, port: int) -> SipCore:
+        return SipCore(
+            contact_host=advertised or host,
+            contact_port=port,
+            new_id=partial(secrets.token_hex, 16),
+            user_agent=f"callwright/{__version__}",
+        )
+
+    try:
+        return await SipSocket.open(host=settings.sip.host, port=settings.sip.port, core_factory=core)
+    except OSError as problem:
+        raise SipPortTaken(
+            f"cannot listen on sip {settings.sip.host}:{settings.sip.port} ({problem.strerror or problem}): stop what "
+            "has that port, or choose another with --sip HOST:PORT (port 0: a free one)"
+        ) from problem
+
+
+def _page_policy(settings: Settings) -> AddressPolicy:
+    allowed = tuple(map(ip_network, settings.pages.allow))
+    if settings.pages.allow_private:
+        allowed += PRIVATE_NETWORKS
+    return AddressPolicy(allow_loopback=pages_may_be_on_loopback(settings), allowed=allowed)
+
+
+def _record_settings(settings: Settings, http_base: str) -> RecordSettings:
+    rates = settings.rates
+    return RecordSettings(
+        rates=RateCard(
+            platform=Money(rates.platform),
+            pstn=Money(rates.pstn),
+            tollfree=Money(rates.tollfree),
+            tts=Money(rates.tts),
+            tts_neural=Money(rates.tts_neural),
+            tollfree_prefixes=rates.tollfree_prefixes,
+        ),
+        include_neural_in_total=settings.records.include_neural_in_total,
+        cdr_rated=settings.records.cdr_rated,
+        error_link=settings.error_link_base(http_base),
+        sip_domain=settings.sip_domain,
+    )
+
+
+class Node:
+    """The parts of one running node and how they tell each other what happens."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        database: Database,
+        credentials: Credentials,
+        sip: SipSocket,
+        media: MediaClient,
+        speech: Speech,
+        pages: PageClient,
+        sandbox: Sandbox | None,
+        http: tuple[str, int],
+    ) -> None:
+        http_base = f"http://{_host(http[0])}:{http[1]}"
+        self._settings = settings
+        self._database = database
+        self._sandbox = sandbox
+        self._sip = sip
+        self._broadcaster = Broadcaster()
+        self._references: dict[str, ServiceReference] = {}  # of the instances and calls that are running
+        self._queued = 0
+        self._draining = False
+        self._records = _record_settings(settings, http_base)
+        self._identifiers = Identifiers(new_hex=secrets.token_hex, clock=time.time)
+        self.engine = CallEngine(
+            sip=sip,
+            media=media,
+            routes=Routes(sandbox=sandbox),
+            sip_domain=settings.sip_domain,
+            clock=time.time,
+            on_progress=self._call_progressed,
+        )
+        self._around = Surroundings(
+            engine=self.engine,
+            database=database,
+            pages=pages,
+            speech=speech,
+            media_root=settings.data / "media",
+            logs_root=settings.data / "logs",
+            clock=time.time,
+            records=self._records,
+            watcher=self._instance_told,
+        )
+        self.dispatcher = Dispatcher(
+            database=database,
+            run_instance=self._run_instance,
+            refusal=self.engine.refusal,
+            identifiers=self._identifiers,
+            clock=time.time,
+            events=self._start_told,
+            records=self._records,
+        )
+        self.web = Edge(
+            db=database,
+            credentials=credentials,
+            link_base=settings.error_link_base(http_base),
+            clock=time.time,
+            new_reference=self._identifiers.reference,
+            wake=self.dispatcher.wake,
+            facts=self._facts,
+            follower=self._broadcaster,
+            records=self._records,
+        )
+        self.admin = AdminEdge(
+            web=self.web, cloud_id=settings.cloud_id, broadcaster=self._broadcaster, node=self._node_facts
+        )
+        self.addresses = NodeAddresses(
+            http=http_base,
+            sip=f"{_host(sip.address[0])}:{sip.address[1]}",
+            sandbox=f"{sandbox.address[0]}:{sandbox.address[1]}" if sandbox else "",
+            admin_socket=settings.admin_socket,
+        )
+        self._recovery: recovery.Recovery | None = None
+
+    # --- its life
+
+    async def take_over(self) -> None:
+        """Put the queue of former lives right; nothing is dialled and nothing is answered before this."""
+        now = time.time()
+        self._recovery = await self._database.write(
+            lambda c: recovery.take_over(c, incarnation=self._database.incarnation, now=now, records=self._records)
+        )
+
+    async def finish_former_life(self) -> None:
+        """Hang up and close what a crash left: calls that were up get their BYE, records their end."""
+        if self._recovery is None:
+            raise InternalError("finish_former_life before take_over")
+        await recovery.end_abandoned(
+            self._recovery,
+            database=self._database,
+            hang_up_saved=self.engine.hang_up_saved,
+            ask_final=partial(ask_final_page_later, around=self._around),
+            clock=time.time,
+            records=self._records,
+            events=self._start_told,
+        )
+
+    async def drain(self, stop: StopRequest) -> None:
+        """Place no more calls; let the running ones finish up to the limit, or until stop is asked a second time."""
+        self._draining = True
+        limit_s = self._settings.calls.drain_limit_s
+        log.info(
+            f"Stopping: no new calls; running ones may finish within {limit_s:g} s.",
+            action="drain",
+            running=self.dispatcher.running,
+        )
+        draining = asyncio.create_task(self.dispatcher.drain(limit_s), name="drain")
+        hurried = asyncio.create_task(stop.at_once.wait(), name="second stop")
+        await asyncio.wait({draining, hurried}, return_when=asyncio.FIRST_COMPLETED)
+        hurried.cancel()
+        if not draining.done():
+            await self.dispatcher.drain(0)
+        await draining
+
+    async def count_queued(self) -> None:
+        """Keep the number of waiting starts for ``/health``: counting a long queue takes too long to do per request."""
+        while True:
+            with contextlib.suppress(OutsideError):
+                self._queued = await self._database.read(queue.total_length)
+            await asyncio.sleep(COUNT_EVERY_S)
+
+    async def watch_lag(self) -> None:
+        """Warn when the event loop was held up: every call's signalling waits then (ruling 33)."""
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + LAG_EVERY_S
+            await asyncio.sleep(LAG_EVERY_S)
+            if (lag_s := loop.time() - due) > LAG_ALARM_S:
+                log.warning(f"The event loop was held up for {lag_s * 1000:.0f} ms.", action="loop_lag")
+
+    # --- what its parts ask of each other
+
+    async def _run_instance(self, order: InstanceOrder, before_invite: Callable[[], Awaitable[None]]) -> InstanceResult:
+        self._references[order.instance_id] = self._references[order.call_id] = order.reference
+        try:
+            return await run_instance(order, before_invite, around=self._around)
+        finally:
+            del self._references[order.instance_id], self._references[order.call_id]
+
+    def _start_told(self, event: StartEvent) -> None:
+        self._broadcaster.publish(event.reference, event)
+
+    def _instance_told(self, event: InstanceEvent) -> None:
+        if (reference := self._references.get(event.instance_id)) is not None:
+            self._broadcaster.publish(reference, event)
+
+    def _call_progressed(self, progress: CallProgress) -> None:
+        if (reference := self._references.get(progress.call_id)) is not None:
+            self._broadcaster.publish(reference, progress)
+
+    def _facts(self) -> NodeFacts:
+        return NodeFacts(draining=self._draining, queue_length=self._queued, running=self.dispatcher.running)
+
+    def _node_facts(self) -> dict[str, object]:
+        return {
+            "http": self.addresses.http,
+            "sip": self.addresses.sip,
+            "sandbox": self.addresses.sandbox,
+            "data": str(self._settings.data),
+            "pid": os.getpid(),
+            "live_calls": self.engine.live_calls,
+            "sip_dialogs": self._sip.core.dialogs(),
+        }
+
+
+def _host(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,367 @@
+"""The calling side of one call: INVITE, its answers from however many telephones, CANCEL, and what comes of it.
+
+calling -> answered -> over         2xx: ACK, the session of that answer lives until a BYE
+        -> over                     refused, or nobody there (timer B)
+        -> cancel wanted -> cancelling -> over    CANCEL waits for a provisional answer (RFC 3261 section 9.1)
+
+"over" is not forgotten at once: for 64*T1 more an answer that was under way is ACKed and hung up, so that no telephone
+stays off the hook for a call that ended here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from callwright.sip.auth import Answerer, Credentials
+from callwright.sip.dialog import calling_dialog
+from callwright.sip.endpoint import ALLOW, SDP, Endpoint
+from callwright.sip.errors import SipParseError, UnsafeText
+from callwright.sip.event import Answered, ExtraAnswer, Failed, Provisional, Trying
+from callwright.sip.headers import Headers, clean, clean_pairs, quote, safe, safe_pairs
+from callwright.sip.message import Request, Response
+from callwright.sip.session import Session, SessionState
+from callwright.sip.transaction import InviteClient, ServerTransaction, State
+from callwright.sip.uri import parse_uri
+
+_MOST_FORKS = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvitePlan:
+    """What to call and how. ``next_hop`` is host (name or address) and port; ``headers`` are added to the INVITE.
+
+    ``call_id`` None lets the core choose one. Texts with line breaks or controls are refused (UnsafeText).
+    """
+
+    request_uri: str
+    next_hop: tuple[str, int]
+    from_uri: str
+    to_uri: str
+    body: bytes
+    from_display: str = ""
+    content_type: str = SDP
+    headers: tuple[tuple[str, str], ...] = ()
+    credentials: Credentials | None = None
+    call_id: str | None = None
+
+
+class CallerState(StrEnum):
+    CALLING = "calling"
+    CANCEL_WANTED = "cancel wanted"
+    CANCELLING = "cancelling"
+    ANSWERED = "answered"
+    OVER = "over"
+
+
+class Caller:
+    """One call we make."""
+
+    __slots__ = (
+        "_answerer", "_branch", "_chosen", "_credentials_sent", "_cseq", "_endpoint", "_extra", "_from", "_plan",
+        "_sessions", "_tag", "_transaction", "_tried", "_until", "call_id", "handle", "noted_at", "state",
+    )  # fmt: skip
+
+    def __init__(self, *, endpoint: Endpoint, handle: str, plan: InvitePlan, now: float) -> None:
+        check_plan(plan)
+        self.handle = handle
+        self.state = CallerState.CALLING
+        self.noted_at: float | None = None
+        self.call_id = plan.call_id or endpoint.new_id()
+        self._endpoint = endpoint
+        self._plan = plan
+        self._extra = safe_pairs(plan.headers)
+        self._tag = endpoint.new_id()[-16:]
+        display = f"{quote(plan.from_display)} " if plan.from_display else ""
+        self._from = f"{display}<{plan.from_uri}>;tag={self._tag}"
+        self._answerer = Answerer(plan.credentials, endpoint.new_id)
+        self._tried: dict[str, int] = {}
+        self._cseq = 0
+        self._sessions: dict[str, Session] = {}
+        self._chosen: Session | None = None
+        self._until: float | None = None  # cancelling: when to stop waiting for 487; over: when to be forgotten
+        endpoint.calls[handle] = self
+        endpoint.by_tag[self.call_id, self._tag] = self
+        self._invite(now)
+
+    @property
+    def is_live(self) -> bool:
+        return self.state is not CallerState.OVER
+
+    # --- the timed machine -------------------------------------------------------------------------------------------
+
+    @property
+    def is_over(self) -> bool:
+        return self.state is CallerState.OVER and self._until is None
+
+    def leave(self) -> None:
+        self._endpoint.calls.pop(self.handle, None)
+        self._endpoint.by_tag.pop((self.call_id, self._tag), None)
+
+    def wake_at(self) -> float | None:
+        return self._until
+
+    def wake(self, now: float) -> None:
+        """Stop waiting for the end of a cancelled INVITE, or be forgotten."""
+        if self.state is CallerState.CANCELLING:
+            self._transaction.abandon()
+            self._endpoint.agenda.note(self._transaction)
+            self._fail(Failed(handle=self.handle, at=now, code=487, reason="CANCEL without an end", local=True), now)
+        elif self.state is CallerState.OVER:
+            self._until = None
+
+    # --- INVITE ------------------------------------------------------------------------------------------------------
+
+    def _invite(self, now: float) -> None:
+        plan = self._plan
+        self._cseq += 1
+        self._branch = self._endpoint.new_branch()
+        self._credentials_sent = self._answerer.pairs("INVITE", plan.request_uri)
+        pairs = [
+            ("Via", self._endpoint.via(self._branch)),
+            ("Max-Forwards", "70"),
+            ("From", self._from),
+            ("To", f"<{plan.to_uri}>"),
+            ("Call-ID", self.call_id),
+            ("CSeq", f"{self._cseq} INVITE"),
+            ("Contact", self._endpoint.contact),
+            ("Allow", ALLOW),
+            ("User-Agent", self._endpoint.user_agent),
+            *self._extra,
+            *self._credentials_sent,
+        ]
+        if plan.body:
+            pairs.append(("Content-Type", plan.content_type))
+        request = Request(method="INVITE", uri=plan.request_uri, headers=Headers(pairs), body=plan.body)
+        transaction = self._endpoint.ask(
+            request,
+            plan.next_hop,
+            now,
+            branch=self._branch,
+            on_response=self._receive_response,
+            on_failure=self._unanswered,
+        )
+        assert isinstance(transaction, InviteClient)
+        self._transaction = transaction
+
+    def _receive_response(self, response: Response, source: tuple[str, int], now: float) -> None:
+        if response.code < 200:
+            self._receive_provisional(response, source, now)
+        elif response.code < 300:
+            self.receive_answer(response, source, now)
+        else:
+            self._receive_refusal(response, now)
+
+    def _receive_provisional(self, response: Response, source: tuple[str, int], now: float) -> None:
+        if self.state is CallerState.CANCEL_WANTED:
+            self._send_cancel(now)
+        if self.state is not CallerState.CALLING:
+            return
+        if response.code == 100:
+            self._endpoint.events.append(Trying(handle=self.handle, at=now))
+            return
+        tag = response.head.to.tag
+        if tag and tag not in self._sessions and len(self._sessions) < _MOST_FORKS:
+            self._sessions[tag] = self._session(response, source)
+        self._endpoint.events.append(
+            Provisional(
+                handle=self.handle,
+                at=now,
+                code=response.code,
+                reason=clean(response.reason),
+                body=response.body,
+                headers=clean_pairs(response.headers),
+                tag=clean(tag),
+            )
+        )
+
+    def _receive_refusal(self, response: Response, now: float) -> None:
+        if self.state in (CallerState.ANSWERED, CallerState.OVER):
+            return
+        code, reason = response.code, clean(response.reason)
+        if self.state is CallerState.CALLING:
+            if code in (401, 407) and self._answerer.learn(response.headers, self._tried):
+                self._sessions.clear()
+                self._invite(now)
+                return
+        elif code in (401, 407) or code < 400:
+            code, reason = 487, "Request Terminated"  # would have needed another INVITE, which nobody wants any more
+        headers = clean_pairs(response.headers)
+        self._fail(Failed(handle=self.handle, at=now, code=code, reason=reason, headers=headers), now)
+
+    def _unanswered(self, code: int, now: float) -> None:
+        if self.state is CallerState.CALLING:
+            reason = "no answer" if code == 408 else "could not be sent"
+            self._fail(Failed(handle=self.handle, at=now, code=code, reason=reason, local=True), now)
+        elif self.state in (CallerState.CANCEL_WANTED, CallerState.CANCELLING):
+            self._fail(Failed(handle=self.handle, at=now, code=487, reason="no answer", local=True), now)
+
+    def _fail(self, event: Failed, now: float) -> None:
+        self._endpoint.events.append(event)
+        self._finish(now)
+
+    def _finish(self, now: float) -> None:
+        self.state = CallerState.OVER
+        self._until = now + self._endpoint.timers.patience
+        self._endpoint.agenda.note(self)
+
+    # --- answers -----------------------------------------------------------------------------------------------------
+
+    def receive_answer(self, response: Response, source: tuple[str, int], now: float) -> None:
+        """Take a 2xx to an INVITE of ours, whichever of its transactions still remembers it.
+
+        A repeated one is ACKed again. The first one is the answer; every other one, and the first when it crossed our
+        CANCEL or comes after the end, is ACKed and hung up (RFC 3261 sections 13.2.2.4 and 9.1).
+        """
+        head = response.head
+        tag = head.to.tag
+        session = self._sessions.get(tag)
+        if session is not None and session.repeat_ack(head.cseq):
+            return
+        if head.cseq > self._cseq or (session is not None and session.confirmed):
+            return  # an answer to something this dialog never asked
+        if session is None and len(self._sessions) >= 2 * _MOST_FORKS:
+            return
+        early, session = session, self._session(response, source)
+        if early is not None:
+            session.dialog.remote_cseq = early.dialog.remote_cseq
+        session.state = SessionState.UP
+        session.dialog.local_cseq = self._cseq
+        self._sessions[tag] = session
+        session.acknowledge(head.cseq, self._credentials_sent if head.cseq == self._cseq else [])
+        if self.state is not CallerState.CALLING:
+            self._refuse_answer(session, response, source, now)
+            return
+        self.state = CallerState.ANSWERED
+        self._chosen = session
+        self._endpoint.events.append(
+            Answered(
+                handle=self.handle,
+                at=now,
+                code=response.code,
+                reason=clean(response.reason),
+                body=response.body,
+                headers=clean_pairs(response.headers),
+                source=source,
+                tag=clean(tag),
+            )
+        )
+        if early is not None and early.last_word is not None:
+            # Its BYE overtook its answer.
+            self._endpoint.events.append(early.last_word)
+            session.state = SessionState.OVER
+            self._finish(now)
+
+    def _refuse_answer(self, session: Session, response: Response, source: tuple[str, int], now: float) -> None:
+        session.quiet = True
+        session.bye(now)
+        self._endpoint.events.append(
+            ExtraAnswer(
+                handle=self.handle, at=now, code=response.code, source=source, tag=clean(session.dialog.remote_tag)
+            )
+        )
+        if self.state in (CallerState.CANCEL_WANTED, CallerState.CANCELLING):
+            reason = "answered while being cancelled"
+            self._fail(Failed(handle=self.handle, at=now, code=487, reason=reason), now)
+        elif self._until is not None:
+            self._until = now + self._endpoint.timers.patience  # this answer will be repeated for that long
+
+    def _session(self, response: Response, source: tuple[str, int]) -> Session:
+        dialog = calling_dialog(
+            response, source, local=self._from, local_tag=self._tag, request_uri=self._plan.request_uri
+        )
+        return Session(
+            endpoint=self._endpoint,
+            handle=self.handle,
+            dialog=dialog,
+            answerer=self._answerer,
+            on_over=self._session_over,
+        )
+
+    def _session_over(self, session: Session, now: float) -> None:
+        if session is self._chosen and session.last_word is not None:
+            self._endpoint.events.append(session.last_word)
+            self._finish(now)
+
+    # --- what the floor above asks -----------------------------------------------------------------------------------
+
+    def cancel(self, now: float) -> None:
+        """Give up before the answer; harmless when it is too late. Failed(487) follows, or the true refusal."""
+        if self.state is not CallerState.CALLING:
+            return
+        self.state = CallerState.CANCEL_WANTED
+        if self._transaction.state is State.PROCEEDING:
+            self._send_cancel(now)
+
+    def _send_cancel(self, now: float) -> None:
+        """Send CANCEL: the INVITE's Request-URI, top Via, To, Call-ID, CSeq number and Route (RFC 3261 section 9.1)."""
+        self.state = CallerState.CANCELLING
+        self._until = now + self._endpoint.timers.patience
+        self._endpoint.agenda.note(self)
+        invite = self._transaction.request
+        pairs = [
+            (name, value)
+            for name, value in invite.headers.pairs
+            if name in ("Via", "Max-Forwards", "Route", "From", "To", "Call-ID")
+        ]
+        pairs += [("CSeq", f"{self._cseq} CANCEL"), ("User-Agent", self._endpoint.user_agent)]
+        request = Request(method="CANCEL", uri=invite.uri, headers=Headers(pairs))
+        self._endpoint.ask(
+            request,
+            self._transaction.to,
+            now,
+            branch=self._branch,
+            on_response=_ignore_response,
+            on_failure=_ignore_failure,
+        )
+
+    def hang_up(self, now: float, reason: str | None) -> None:
+        """BYE after the answer, CANCEL before it."""
+        if self._chosen is not None:
+            self._chosen.bye(now, reason)
+        else:
+            self.cancel(now)
+
+    @property
+    def session(self) -> Session | None:
+        """The session of the answer, None before it."""
+        return self._chosen
+
+    # --- what arrives ------------------------------------------------------------------------------------------------
+
+    def receive_request(self, transaction: ServerTransaction, now: float) -> None:
+        """Take a request within one of the call's dialogs."""
+        session = self._sessions.get(transaction.request.head.from_.tag)
+        if session is None:
+            self._endpoint.reply(transaction, 481, now)
+        else:
+            session.receive_request(transaction, now)
+
+    def receive_ack(self, request: Request, now: float) -> None:
+        """Take the ACK of our 2xx to a re-INVITE."""
+        session = self._sessions.get(request.head.from_.tag)
+        if session is not None:
+            session.receive_ack(request, now)
+
+
+def check_plan(plan: InvitePlan) -> None:
+    """Raise UnsafeText when a text of the plan cannot be written into an INVITE."""
+    for name in ("request_uri", "from_uri", "to_uri"):
+        value: str = getattr(plan, name)
+        try:
+            parse_uri(value)
+        except SipParseError as problem:
+            raise UnsafeText(f"{name} {value[:80]!r} is not a URI: {problem}", field=name) from problem
+        safe(value, name)
+    safe(plan.from_display, "from_display")
+    safe(plan.content_type, "content_type")
+    if plan.call_id is not None and (not plan.call_id or any(char <= " " for char in safe(plan.call_id, "call_id"))):
+        raise UnsafeText("call_id may not be empty or hold spaces", field="call_id")
+
+
+def _ignore_response(response: Response, source: tuple[str, int], now: float) -> None:
+    """Leave a CANCEL's own answer alone: what counts is the end of the INVITE."""
+
+
+def _ignore_failure(code: int, now: float) -> None:
+    """Leave an unanswered CANCEL alone: the INVITE's limit is running."""

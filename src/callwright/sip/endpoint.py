@@ -1,0 +1,202 @@
+"""The local end: our address, our outbox, our timers, and the tables in which messages find their owner.
+
+Everything in ``sip`` that belongs to one core shares one Endpoint. It decides nothing about calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from callwright.sip.agenda import Agenda, Timers
+from callwright.sip.event import Event, Send
+from callwright.sip.headers import Headers
+from callwright.sip.message import REASONS, Request, Response, render
+from callwright.sip.transaction import (
+    ClientTransaction,
+    InviteClient,
+    OnFailure,
+    OnResponse,
+    PlainClient,
+    ServerKey,
+    ServerTransaction,
+)
+
+ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE"
+COOKIE = "z9hG4bK"
+SDP = "application/sdp"
+
+
+MergeKey = tuple[str, str, int]
+
+
+class Call(Protocol):
+    """What the core needs of a calling side, a called side or a saved dialog to hand it what arrives."""
+
+    @property
+    def is_live(self) -> bool: ...
+    def receive_request(self, transaction: ServerTransaction, now: float) -> None: ...
+    def receive_ack(self, request: Request, now: float) -> None: ...
+    def receive_answer(self, response: Response, source: tuple[str, int], now: float) -> None: ...
+
+
+class Endpoint:
+    """Shared by all machines of one core. ``new_id`` gives unique hex strings; it is the only chance there is."""
+
+    def __init__(
+        self, *, contact_host: str, contact_port: int, new_id: Callable[[], str], user_agent: str, timers: Timers
+    ) -> None:
+        self.host = f"[{contact_host}]" if ":" in contact_host else contact_host
+        self.port = contact_port
+        self.new_id = new_id
+        self.user_agent = user_agent
+        self.timers = timers
+        self.agenda = Agenda()
+        self.outbox: list[Send] = []
+        self.events: list[Event] = []
+        self.clients: dict[str, ClientTransaction] = {}
+        self.servers: dict[ServerKey, ServerTransaction] = {}
+        self.calls: dict[str, Call] = {}
+        self.by_tag: dict[tuple[str, str], Call] = {}
+        self.invited: set[MergeKey] = set()
+
+    @property
+    def contact(self) -> str:
+        return f"<sip:{self.host}:{self.port}>"
+
+    def send(self, data: bytes, to: tuple[str, int]) -> None:
+        self.outbox.append(Send(data=data, to=to))
+
+    def new_branch(self) -> str:
+        return COOKIE + self.new_id()
+
+    def via(self, branch: str) -> str:
+        """Return our Via value; ``rport`` asks for the answer to come back the way we came (RFC 3581)."""
+        return f"SIP/2.0/UDP {self.host}:{self.port};branch={branch};rport"
+
+    def ask(
+        self,
+        request: Request,
+        to: tuple[str, int],
+        now: float,
+        *,
+        branch: str,
+        on_response: OnResponse,
+        on_failure: OnFailure,
+    ) -> ClientTransaction:
+        """Send a request in a transaction of its own."""
+        maker = InviteClient if request.method == "INVITE" else PlainClient
+        transaction = maker(
+            key=client_key(branch, request.method),
+            request=request,
+            to=to,
+            timers=self.timers,
+            outbox=self.outbox,
+            table=self.clients,
+            on_response=on_response,
+            on_failure=on_failure,
+            now=now,
+        )
+        self.agenda.note(transaction)
+        return transaction
+
+    def reply(
+        self,
+        transaction: ServerTransaction,
+        code: int,
+        now: float,
+        *,
+        reason: str = "",
+        to_tag: str = "",
+        headers: Iterable[tuple[str, str]] = (),
+        body: bytes = b"",
+    ) -> bytes:
+        """Answer a request in its transaction; returns the bytes."""
+        data = self.response(
+            transaction.request, transaction.source, code, reason=reason, to_tag=to_tag, headers=headers, body=body
+        )
+        transaction.respond(code, data, now)
+        self.agenda.note(transaction)
+        return data
+
+    def response(
+        self,
+        request: Request,
+        source: tuple[str, int],
+        code: int,
+        *,
+        reason: str = "",
+        to_tag: str = "",
+        headers: Iterable[tuple[str, str]] = (),
+        body: bytes = b"",
+    ) -> bytes:
+        """Build the response to a request (RFC 3261 section 8.2.6)."""
+        pairs = response_pairs(request.headers, source)
+        if to_tag and not request.head.to.tag:
+            pairs = [(name, f"{value};tag={to_tag}" if name == "To" else value) for name, value in pairs]
+        pairs.append(("Server", self.user_agent))
+        pairs += headers
+        return render(f"SIP/2.0 {code} {reason or REASONS.get(code, 'Unknown')}", pairs, body)
+
+
+def client_key(branch: str, method: str) -> str:
+    """Return how a response finds its client transaction (RFC 3261 section 17.1.3)."""
+    return f"{branch}|{method}"
+
+
+def server_key(request: Request) -> ServerKey:
+    """Return how a request finds its server transaction (RFC 3261 section 17.2.3); an ACK finds its INVITE's.
+
+    Without a unique branch (RFC 2543, or the bare cookie) the other facts of the message identify it.
+    """
+    head = request.head
+    via = head.via
+    method = "INVITE" if request.method == "ACK" else request.method
+    branch = via.branch
+    if branch.startswith(COOKIE) and len(branch) > len(COOKIE):
+        return branch, f"{via.host.lower()}:{via.port or 5060}", method
+    return f"{request.uri} {head.from_.tag} {head.call_id} {head.cseq}", request.headers.get("via") or "", method
+
+
+def merge_key(request: Request) -> MergeKey:
+    """Return what two copies of one request share that came here by different ways (RFC 3261 section 8.2.2.2)."""
+    head = request.head
+    return head.from_.tag, head.call_id, head.cseq
+
+
+def response_pairs(headers: Headers, source: tuple[str, int]) -> list[tuple[str, str]]:
+    """Copy what a response repeats of its request, with received and rport filled in (RFC 3261 18.2.1, RFC 3581 4)."""
+    vias = headers.all("via")
+    pairs = [("Via", _marked_via(via, source) if index == 0 else via) for index, via in enumerate(vias)]
+    for name in ("From", "To", "Call-ID", "CSeq"):
+        value = headers.get(name.lower())
+        if value is not None:
+            pairs.append((name, value))
+    return pairs
+
+
+def _marked_via(value: str, source: tuple[str, int]) -> str:
+    top, comma, others = value.partition(",")
+    if '"' in top:
+        return value  # a comma in a quoted parameter; such a Via is copied as it is
+    first, *params = top.split(";")
+    host = first.split()[-1] if first.split() else ""
+    wants_port = any(param.strip().lower() == "rport" for param in params)
+    kept = [param for param in params if param.strip().lower() not in ("rport",) and not _is_received(param)]
+    if wants_port:
+        kept += [f"received={source[0]}", f"rport={source[1]}"]
+    elif host.rpartition(":")[0].strip("[] ") != source[0] and host.strip("[]") != source[0]:
+        kept.append(f"received={source[0]}")
+    return ";".join([first, *kept]) + comma + others
+
+
+def _is_received(param: str) -> bool:
+    return param.partition("=")[0].strip().lower() == "received"
+
+
+def response_address(request: Request, source: tuple[str, int]) -> tuple[str, int]:
+    """Return where responses go: where the request came from, with the port its Via asks for (RFC 3581 section 4)."""
+    via = request.head.via
+    if "rport" in via.params:
+        return source
+    return source[0], via.port or 5060

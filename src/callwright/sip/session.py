@@ -1,0 +1,412 @@
+"""What happens within one dialog, whichever side began it: hanging up, new offers, INFO, and the repeating of our 2xx.
+
+early -> up -> over            the far end hangs up
+         up -> leaving -> over we hang up: BYE sent, waiting for its answer (timer F at most)
+         up -> held -> leaving our 2xx is not ACKed yet, so BYE must wait (RFC 3261 section 15)
+
+A session hands its last word (Ended or ByeDone) to its owner, the calling or called side, who decides whether it is the
+last word of the call. Other events go straight up; a quiet session (an answer nobody wanted) has none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from callwright.sip.auth import Answerer
+from callwright.sip.dialog import Dialog
+from callwright.sip.endpoint import ALLOW, SDP, Endpoint
+from callwright.sip.errors import WrongMoment
+from callwright.sip.event import (
+    Acked,
+    ByeDone,
+    Ended,
+    InfoReceived,
+    ReofferAnswered,
+    Reoffered,
+    ReofferRefused,
+    Send,
+)
+from callwright.sip.headers import clean, clean_pairs, safe
+from callwright.sip.message import Request, Response
+from callwright.sip.transaction import ClientTransaction, InviteClient, InviteServer, ServerTransaction
+
+_KEPT_ACKS = 4
+
+
+class SessionState(StrEnum):
+    EARLY = "early"
+    UP = "up"
+    HELD = "held"
+    LEAVING = "leaving"
+    OVER = "over"
+
+
+@dataclass(slots=True)
+class _Unacked:
+    """A 2xx of ours that waits for its ACK (RFC 3261 section 13.3.1.4)."""
+
+    send: Send
+    cseq: int
+    interval: float
+    resend_at: float
+    end_at: float
+
+
+class Session:
+    """One dialog and its life.
+
+    ``on_over`` is called once, when it has ended. ``confirmed`` says that both sides know of the 2xx (its ACK was seen
+    or sent). ``last_word`` is how it ended, None while it lives.
+    """
+
+    __slots__ = (
+        "_acks", "_answerer", "_bye_cause", "_bye_reason", "_endpoint", "_on_over", "_pending", "_reoffer", "_tried",
+        "_unacked", "confirmed", "dialog", "handle", "last_word", "noted_at", "quiet", "state",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        *,
+        endpoint: Endpoint,
+        handle: str,
+        dialog: Dialog,
+        answerer: Answerer,
+        on_over: Callable[[Session, float], None],
+    ) -> None:
+        self.dialog = dialog
+        self.handle = handle
+        self.state = SessionState.EARLY
+        self.quiet = False
+        self.confirmed = False
+        self.last_word: Ended | ByeDone | None = None
+        self.noted_at: float | None = None
+        self._endpoint = endpoint
+        self._answerer = answerer
+        self._on_over = on_over
+        self._acks: dict[int, Send] = {}
+        self._unacked: _Unacked | None = None
+        self._pending: ServerTransaction | None = None
+        self._reoffer: ClientTransaction | None = None
+        self._tried: dict[str, int] = {}
+        self._bye_reason = ""
+        self._bye_cause = ""
+
+    # --- the timed machine -------------------------------------------------------------------------------------------
+
+    @property
+    def is_over(self) -> bool:
+        return False  # it has no table of its own to leave; its owner drops it
+
+    def leave(self) -> None:
+        """Nothing to leave: the owner's table holds the session."""
+
+    def wake_at(self) -> float | None:
+        waiting = self._unacked
+        return None if waiting is None else min(waiting.resend_at, waiting.end_at)
+
+    def wake(self, now: float) -> None:
+        """Repeat our 2xx, or hang up when nobody ever ACKs it."""
+        waiting = self._unacked
+        if waiting is None:
+            return
+        if waiting.end_at <= now:
+            self._unacked = None
+            if self.state in (SessionState.UP, SessionState.HELD):
+                self._bye_cause = "our answer was never acknowledged"
+                self._send_bye(now)
+        elif waiting.resend_at <= now:
+            self._endpoint.outbox.append(waiting.send)
+            waiting.interval = min(waiting.interval * 2, self._endpoint.timers.t2)
+            waiting.resend_at = now + waiting.interval
+
+    # --- ACKs we owe -------------------------------------------------------------------------------------------------
+
+    def acknowledge(self, cseq: int, extra: list[tuple[str, str]]) -> None:
+        """Send the ACK of a 2xx to our INVITE: a branch of its own, the INVITE's credentials (RFC 3261 13.2.2.4)."""
+        request = self.dialog.request(self._endpoint, "ACK", branch=self._endpoint.new_branch(), cseq=cseq, extra=extra)
+        send = Send(data=request.render(), to=self.dialog.next_hop())
+        self.confirmed = True
+        self._acks[cseq] = send
+        if len(self._acks) > _KEPT_ACKS:
+            self._acks.pop(min(self._acks))
+        self._endpoint.outbox.append(send)
+
+    def repeat_ack(self, cseq: int) -> bool:
+        """Send the ACK again for a repeated 2xx; False when this dialog never ACKed that CSeq."""
+        send = self._acks.get(cseq)
+        if send is None:
+            return False
+        self._endpoint.outbox.append(send)
+        return True
+
+    # --- ACKs owed to us ---------------------------------------------------------------------------------------------
+
+    def await_ack(self, data: bytes, to: tuple[str, int], cseq: int, now: float) -> None:
+        """Repeat a 2xx of ours until its ACK comes: T1 doubling to T2, 64*T1 in all."""
+        timers = self._endpoint.timers
+        self._unacked = _Unacked(
+            send=Send(data=data, to=to),
+            cseq=cseq,
+            interval=timers.t1,
+            resend_at=now + timers.t1,
+            end_at=now + timers.patience,
+        )
+        self._endpoint.agenda.note(self)
+
+    def receive_ack(self, request: Request, now: float) -> None:
+        """Take the ACK of our 2xx."""
+        waiting = self._unacked
+        if waiting is None or request.head.cseq != waiting.cseq:
+            return
+        self._unacked = None
+        self.confirmed = True
+        if not self.quiet:
+            self._endpoint.events.append(
+                Acked(handle=self.handle, at=now, body=request.body, tag=self.dialog.local_tag)
+            )
+        if self.state is SessionState.HELD:
+            self._send_bye(now)
+
+    # --- hanging up --------------------------------------------------------------------------------------------------
+
+    def bye(self, now: float, reason: str | None = None) -> None:
+        """Hang up. Harmless when it is done already; ByeDone follows."""
+        if self.state is not SessionState.UP:
+            return
+        self._bye_reason = safe(reason or "", "reason")
+        if self._unacked is not None and not self.confirmed:
+            self.state = SessionState.HELD
+        else:
+            self._send_bye(now)
+
+    def _send_bye(self, now: float) -> None:
+        self.state = SessionState.LEAVING
+        self._drop_pending(now)
+        self._tried = {}
+        self._ask_bye(now)
+
+    def _ask_bye(self, now: float) -> None:
+        extra = self._credentials_for("BYE")
+        if self._bye_reason:
+            extra.append(("Reason", self._bye_reason))
+        self._ask("BYE", extra, b"", self._bye_answered, self._bye_failed, now)
+
+    def _bye_answered(self, response: Response, source: tuple[str, int], now: float) -> None:
+        if response.code < 200 or self.state is not SessionState.LEAVING:
+            return
+        if response.code in (401, 407) and self._answerer.learn(response.headers, self._tried):
+            self._ask_bye(now)
+        else:
+            self._bye_done(response.code, now, local=False)
+
+    def _bye_failed(self, code: int, now: float) -> None:
+        if self.state is SessionState.LEAVING:
+            self._bye_done(code, now, local=True)
+
+    def _bye_done(self, code: int, now: float, *, local: bool) -> None:
+        self._over(ByeDone(handle=self.handle, at=now, code=code, local=local, cause=self._bye_cause), now)
+
+    def _over(self, last_word: Ended | ByeDone, now: float) -> None:
+        self._drop_pending(now)
+        if isinstance(self._reoffer, InviteClient):
+            self._reoffer.abandon()
+            self._endpoint.agenda.note(self._reoffer)
+        self._reoffer = None
+        self._unacked = None
+        self.state = SessionState.OVER
+        self.last_word = last_word
+        self._on_over(self, now)
+
+    # --- requests from the peer --------------------------------------------------------------------------------------
+
+    def receive_request(self, transaction: ServerTransaction, now: float) -> None:
+        """Take a request within the dialog. Its CSeq must be above the last one's (RFC 3261 section 12.2.2)."""
+        request = transaction.request
+        if self.state is SessionState.OVER:
+            self._endpoint.reply(transaction, 481, now)
+            return
+        cseq = request.head.cseq
+        known = self.dialog.remote_cseq
+        if known is not None and cseq <= known and request.method != "BYE":
+            # BYE ends the dialog in whatever order the network delivers it: refusing it would leave a call up.
+            self._endpoint.reply(transaction, 500, now, reason="CSeq Out Of Order")
+            return
+        self.dialog.remote_cseq = cseq if known is None else max(cseq, known)
+        match request.method:
+            case "BYE":
+                self._receive_bye(transaction, now)
+            case "INVITE" | "UPDATE":
+                self._receive_offer(transaction, now)
+            case "INFO":
+                self._receive_info(transaction, now)
+            case "OPTIONS":
+                self._endpoint.reply(transaction, 200, now, headers=(("Allow", ALLOW), ("Accept", SDP)))
+            case "REFER":
+                self._endpoint.reply(transaction, 603, now)
+            case _:
+                self._endpoint.reply(transaction, 405, now, headers=(("Allow", ALLOW),))
+
+    def _receive_bye(self, transaction: ServerTransaction, now: float) -> None:
+        self._endpoint.reply(transaction, 200, now)
+        if self.state is SessionState.LEAVING:
+            # The BYEs crossed: both sides agree that it is over, so nothing is worth waiting for.
+            self._bye_done(200, now, local=False)
+            return
+        headers = transaction.request.headers
+        reason = clean(headers.get("reason") or "")
+        self._over(Ended(handle=self.handle, at=now, headers=clean_pairs(headers), reason_header=reason), now)
+
+    def _receive_info(self, transaction: ServerTransaction, now: float) -> None:
+        self._endpoint.reply(transaction, 200, now)
+        if not self.quiet:
+            request = transaction.request
+            content_type = clean(request.headers.get("content-type") or "")
+            self._endpoint.events.append(
+                InfoReceived(handle=self.handle, at=now, content_type=content_type, body=request.body)
+            )
+
+    def _receive_offer(self, transaction: ServerTransaction, now: float) -> None:
+        request = transaction.request
+        reply = self._endpoint.reply
+        if self.state in (SessionState.LEAVING, SessionState.HELD) or self.quiet:
+            reply(transaction, 481 if request.method == "UPDATE" else 488, now)
+        elif self.state is SessionState.EARLY:
+            # We cannot have agreed on media yet, so there is nothing to change.
+            code = 488 if request.body or request.method == "INVITE" else 200
+            reply(transaction, code, now, headers=(("Contact", self._endpoint.contact),))
+        elif self._reoffer is not None:
+            reply(transaction, 491, now)  # glare (RFC 3261 section 14.2)
+        elif self._pending is not None and self._pending.is_pending:
+            wait = int(self._endpoint.new_id()[:4], 16) % 11  # chosen at random from 0 to 10 (RFC 3261 section 14.2)
+            reply(transaction, 500, now, headers=(("Retry-After", str(wait)),))
+        elif request.method == "UPDATE" and not request.body:
+            self.dialog.take_target(request)
+            reply(transaction, 200, now, headers=(("Contact", self._endpoint.contact), ("Allow", ALLOW)))
+        elif request.body and not _is_sdp(request):
+            reply(transaction, 415, now, headers=(("Accept", SDP),))
+        else:
+            self._pending = transaction
+            if isinstance(transaction, InviteServer):
+                transaction.on_cancel = self._receive_cancel
+            self._endpoint.events.append(
+                Reoffered(
+                    handle=self.handle,
+                    at=now,
+                    method=request.method,
+                    body=request.body,
+                    content_type=clean(request.headers.get("content-type") or ""),
+                )
+            )
+
+    def answer_reinvite(self, body: bytes, now: float) -> None:
+        """Accept the offer of Reoffered with our answer; raises WrongMoment when none waits."""
+        transaction = self._waiting_offer()
+        request = transaction.request
+        self.dialog.take_target(request)
+        headers = [("Contact", self._endpoint.contact), ("Allow", ALLOW)]
+        if body:
+            headers.append(("Content-Type", SDP))
+        data = self._endpoint.reply(transaction, 200, now, headers=headers, body=body)
+        self._pending = None
+        if isinstance(transaction, InviteServer):
+            self.await_ack(data, transaction.to, request.head.cseq, now)
+
+    def refuse_reinvite(self, code: int, reason: str, now: float) -> None:
+        """Refuse the offer of Reoffered (488 is usual); raises WrongMoment when none waits."""
+        transaction = self._waiting_offer()
+        self._pending = None
+        self._endpoint.reply(transaction, code, now, reason=safe(reason, "reason"))
+
+    def _receive_cancel(self, transaction: ServerTransaction, now: float) -> None:
+        """Take the CANCEL of a re-INVITE (RFC 3261 section 9.2)."""
+        self._endpoint.reply(transaction, 200, now)
+        self._drop_pending(now)
+
+    def _waiting_offer(self) -> ServerTransaction:
+        if self._pending is None or not self._pending.is_pending:
+            raise WrongMoment("no re-INVITE or UPDATE waits for an answer in this call (it may have been withdrawn)")
+        return self._pending
+
+    def _drop_pending(self, now: float) -> None:
+        if self._pending is not None and self._pending.is_pending:
+            self._endpoint.reply(self._pending, 487, now)
+        self._pending = None
+
+    # --- our own re-INVITE -------------------------------------------------------------------------------------------
+
+    def reoffer(self, body: bytes, now: float) -> None:
+        """Send a re-INVITE; raises WrongMoment while another offer is open (RFC 3261 section 14.1)."""
+        busy = self._reoffer is not None or self._unacked is not None
+        if self.state is not SessionState.UP or busy or (self._pending is not None and self._pending.is_pending):
+            raise WrongMoment("a re-INVITE needs a call that is up with no other offer open: wait for its end")
+        self._tried = {}
+        self._ask_reoffer(body, now)
+
+    def _ask_reoffer(self, body: bytes, now: float) -> None:
+        credentials = self._credentials_for("INVITE")
+
+        def answered(response: Response, source: tuple[str, int], now: float) -> None:
+            self._reoffer_answered(response, credentials, body, now)
+
+        extra = [*credentials, ("Content-Type", SDP)]
+        self._reoffer = self._ask("INVITE", extra, body, answered, self._reoffer_failed, now)
+
+    def _reoffer_answered(
+        self, response: Response, credentials: list[tuple[str, str]], body: bytes, now: float
+    ) -> None:
+        code = response.code
+        if code < 200 or (code < 300 and self.repeat_ack(response.head.cseq)):
+            return
+        self._reoffer = None
+        if code < 300:
+            self.dialog.take_target(response)
+            self.acknowledge(response.head.cseq, credentials)
+            if self._may_speak():
+                self._endpoint.events.append(ReofferAnswered(handle=self.handle, at=now, code=code, body=response.body))
+        elif self.state is SessionState.UP:
+            if code in (401, 407) and self._answerer.learn(response.headers, self._tried):
+                self._ask_reoffer(body, now)
+            else:
+                self._endpoint.events.append(
+                    ReofferRefused(handle=self.handle, at=now, code=code, reason=clean(response.reason))
+                )
+
+    def _reoffer_failed(self, code: int, now: float) -> None:
+        self._reoffer = None
+        if self._may_speak():
+            self._endpoint.events.append(
+                ReofferRefused(handle=self.handle, at=now, code=code, reason="no answer", local=True)
+            )
+
+    def _may_speak(self) -> bool:
+        return self.state is SessionState.UP and not self.quiet
+
+    # --- sending -----------------------------------------------------------------------------------------------------
+
+    def _credentials_for(self, method: str) -> list[tuple[str, str]]:
+        return self._answerer.pairs(method, self.dialog.uri_and_routes()[0])
+
+    def _ask(
+        self,
+        method: str,
+        extra: list[tuple[str, str]],
+        body: bytes,
+        on_response: Callable[[Response, tuple[str, int], float], None],
+        on_failure: Callable[[int, float], None],
+        now: float,
+    ) -> ClientTransaction:
+        self.dialog.local_cseq += 1
+        branch = self._endpoint.new_branch()
+        request = self.dialog.request(
+            self._endpoint, method, branch=branch, cseq=self.dialog.local_cseq, extra=extra, body=body
+        )
+        return self._endpoint.ask(
+            request, self.dialog.next_hop(), now, branch=branch, on_response=on_response, on_failure=on_failure
+        )
+
+
+def _is_sdp(request: Request) -> bool:
+    content_type = (request.headers.get("content-type") or "").partition(";")[0].strip().lower()
+    return content_type in ("", SDP)

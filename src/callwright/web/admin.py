@@ -1,0 +1,229 @@
+"""The admin socket: what the command line asks of a running node (ruling 28; docs/reference/web-services.md).
+
+A second application with the frame and the errors of the web services, on a Unix socket that only the node's own user
+can open; there are no credentials. Bodies are JSON objects, answers are JSON; ``/watch`` answers one JSON object a
+line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
+from typing import cast
+
+import msgspec
+from sqlalchemy import Connection
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from callwright.accounts import store
+from callwright.accounts.service import ApplicationKind
+from callwright.outbound import queue
+from callwright.outbound.request import digest, parse_rest_calls, parse_uas_starts
+from callwright.outbound.start import OVER, StartStatus
+from callwright.records import ledger
+from callwright.values.ids import InstanceId, ServiceReference
+from callwright.web import admin_accounts as people
+from callwright.web.admin_requests import AdminEdge, body_of
+from callwright.web.api.starts import split_references, status_object
+from callwright.web.app import framed
+from callwright.web.errors import json_answer, problem
+from callwright.web.follow import TooSlow
+from callwright.web.params import Parameters, read_parameters
+
+IDLE_S = 0.5  # how long a watch waits for an event before it looks whether the start is over
+LAST_WORDS_S = 0.2  # and, once it is over, for what was published a moment later
+
+AdminHandler = Callable[[Request, AdminEdge], Awaitable[Response]]
+
+
+def make_admin_app(edge: AdminEdge) -> Starlette:
+    """Return the ASGI application of the admin socket."""
+    routes = [
+        _route("GET", "/status", status, edge),
+        _route("GET", "/accounts", people.accounts_list, edge),
+        _route("POST", "/accounts", people.accounts_add, edge),
+        _route("POST", "/accounts/rotate_key", people.accounts_rotate_key, edge),
+        _route("GET", "/services", people.services_list, edge),
+        _route("POST", "/services", people.services_add, edge),
+        _route("GET", "/services/show", people.services_show, edge),
+        _route("POST", "/call", call, edge),
+        _route("POST", "/cancel", cancel, edge),
+        _route("GET", "/starts", starts, edge),
+        _route("GET", "/application_status", application_status, edge),
+        _route("GET", "/watch", watch, edge),
+    ]
+    return framed(routes, link_base=edge.web.link_base, clock=edge.web.clock)
+
+
+class CallToStart(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """The body of ``POST /call``: a service and the members of one object of ``rest_calls``.
+
+    ``account`` may be left out when only one account has the service. A UAS service takes ``outbound_parameters`` only.
+    """
+
+    service: str
+    account: str | None = None
+    to: str | None = None
+    from_: str | None = msgspec.field(default=None, name="from")
+    token: str | None = None
+    outbound_parameters: str | None = None
+    extra_sip_headers: list[dict[str, str]] | None = None
+
+
+class StartsToCancel(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """The body of ``POST /cancel``."""
+
+    references: list[str]
+
+
+async def status(_request: Request, edge: AdminEdge) -> Response:
+    """``GET /status``: what this node is and does."""
+    facts = edge.web.facts()
+    return json_answer(
+        {
+            "version": edge.web.version,
+            "status": "draining" if facts.draining else "ok",
+            "queue_length": facts.queue_length,
+            "running": facts.running,
+            **edge.node(),
+        }
+    )
+
+
+async def call(request: Request, edge: AdminEdge) -> Response:
+    """``POST /call``: queue one start, as ``service_start`` would; answer its ``reference``."""
+    wanted = await body_of(request, CallToStart)
+    account, service = await edge.web.db.read(
+        lambda c: people.the_service(c, edge.cloud_id, wanted.account, wanted.service)
+    )
+    if service.application is ApplicationKind.UAS:
+        calls = parse_uas_starts(
+            count=None,
+            delimiter=None,
+            outbound_parameters=wanted.outbound_parameters,
+            account_type=account.type,
+        )
+    else:
+        members = {
+            "to": wanted.to,
+            "from": wanted.from_,
+            "token": wanted.token,
+            "outbound_parameters": wanted.outbound_parameters,
+            "extra_sip_headers": wanted.extra_sip_headers,
+        }
+        calls = parse_rest_calls(members, account_type=account.type, parameter="call")
+    now = edge.web.clock()
+    queued = await edge.web.db.write(
+        lambda c: queue.enqueue(
+            c,
+            account_id=account.id,
+            service_id=service.id,
+            calls=calls,
+            digest=digest(service.name, calls),
+            unique_id=None,
+            now=now,
+            new_reference=edge.web.new_reference,
+        )
+    )
+    edge.web.queued(account, service, queued.references)
+    return json_answer({"reference": queued.references[0]})
+
+
+async def cancel(request: Request, edge: AdminEdge) -> Response:
+    """``POST /cancel``: as ``service_cancel``, for the starts of every account."""
+    wanted = await body_of(request, StartsToCancel)
+    references = [ServiceReference(reference) for reference in dict.fromkeys(wanted.references)]
+    now = edge.web.clock()
+
+    def cancel_all(c: Connection) -> dict[ServiceReference, str]:
+        answers: dict[ServiceReference, str] = dict.fromkeys(references, "unknown")
+        for account in store.list_accounts(c):
+            mine = queue.cancel(c, account_id=account.id, references=references, now=now)
+            answers.update({reference: answer for reference, answer in mine.items() if answer != "unknown"})
+        return answers
+
+    answers = await edge.web.db.write(cancel_all)
+    edge.web.cancelled([reference for reference, answer in answers.items() if answer == "success"])
+    return json_answer(answers)
+
+
+async def starts(request: Request, edge: AdminEdge) -> Response:
+    """``GET /starts?references=``: as ``service_status``, for the starts of every account."""
+    references = split_references(_query(request).required("references"))
+    found = await edge.web.db.read(partial(_statuses, references=references))
+    return json_answer({reference: status_object(found.get(reference)) for reference in references})
+
+
+async def application_status(request: Request, edge: AdminEdge) -> Response:
+    """``GET /application_status?application_instance_id=``: as the web service, for every account."""
+    instance = InstanceId(_query(request).required("application_instance_id"))
+
+    def read(c: Connection) -> dict[str, object] | None:
+        found = (
+            ledger.application_status(c, account.id, instance, settings=edge.web.records)
+            for account in store.list_accounts(c)
+        )
+        return next((records for records in found if records is not None), None)
+
+    records = await edge.web.db.read(read)
+    if records is None:
+        raise problem("404", f"application_instance_id '{instance[:100]}'")
+    return json_answer(records)
+
+
+async def watch(request: Request, edge: AdminEdge) -> Response:
+    """``GET /watch?reference=``: the events of a start, one JSON object a line, until it is over.
+
+    Each has ``event``, the name of what happened, and its facts; the last one is ``Over`` with the members of
+    ``service_status``. A watcher that does not keep up gets ``Dropped`` as its last line.
+    """
+    reference = ServiceReference(_query(request).required("reference"))
+    if not await edge.web.db.read(partial(_statuses, references=[reference])):
+        raise problem("404", f"there is no start '{reference[:100]}'")
+    return StreamingResponse(_lines(edge, reference), media_type="application/x-ndjson")
+
+
+async def _lines(edge: AdminEdge, reference: ServiceReference) -> AsyncIterator[bytes]:
+    with edge.broadcaster.watch(reference) as watcher:
+        over: StartStatus | None = None
+        while True:
+            try:
+                event = await watcher.next(LAST_WORDS_S if over else IDLE_S)
+            except TooSlow as error:
+                yield _line("Dropped", {"text": str(error)})
+                return
+            if event is not None:
+                yield _line(type(event).__name__, cast("dict[str, object]", msgspec.to_builtins(event, enc_hook=str)))
+            elif over:
+                yield _line("Over", status_object(over))
+                return
+            else:
+                found = await edge.web.db.read(partial(_statuses, references=[reference]))
+                over = found[reference] if found[reference].state in OVER else None
+
+
+def _line(event: str, facts: dict[str, object]) -> bytes:
+    return msgspec.json.encode({"event": event, **facts}) + b"\n"
+
+
+def _statuses(c: Connection, *, references: list[ServiceReference]) -> dict[ServiceReference, StartStatus]:
+    found: dict[ServiceReference, StartStatus] = {}
+    for account in store.list_accounts(c):
+        found.update(queue.status(c, account_id=account.id, references=references))
+    return found
+
+
+def _query(request: Request) -> Parameters:
+    return read_parameters(request.scope["query_string"], "", b"")
+
+
+def _route(method: str, path: str, handler: AdminHandler, edge: AdminEdge) -> Route:
+    async def endpoint(request: Request) -> Response:
+        return await handler(request, edge)
+
+    route = Route(path, endpoint, methods=[method])
+    route.methods = {method}
+    return route

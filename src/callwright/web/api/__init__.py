@@ -1,0 +1,1 @@
+"""The operations of the web services, one file per family."""

@@ -1,0 +1,146 @@
+"""What the web services stand on: their collaborators as one value, and how a request's parts are read."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import structlog
+from starlette.requests import Request
+
+from callwright import __version__
+from callwright.accounts.account import Account
+from callwright.accounts.credentials import Credentials
+from callwright.accounts.service import Service
+from callwright.db.database import Database
+from callwright.records.settings import DEFAULT_SETTINGS, RecordSettings
+from callwright.values.ids import ServiceId, ServiceReference
+from callwright.web.errors import problem
+from callwright.web.params import MAX_BODY_BYTES, Parameters, read_parameters
+
+FOLLOWED = 100  # of a longer list nobody follows each start; telling of all of them would hold up the event loop
+
+T = TypeVar("T")
+
+log = structlog.get_logger()
+
+OFF_LOOP_BYTES = 16 * 1024  # about 200 calls: longer texts are parsed in a thread (ruling 33)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeFacts:
+    """What ``/health`` tells: no secrets, no names."""
+
+    draining: bool
+    queue_length: int
+    running: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one request may ask for."""
+
+    max_body_bytes: int = MAX_BODY_BYTES
+
+
+class Follower(Protocol):
+    """Hears what requests did to starts, so that ``call --watch`` can show it: ``follow.Broadcaster``."""
+
+    def publish(self, reference: ServiceReference, event: object) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartQueued:
+    """A start was accepted and is on disk. ``at`` is epoch seconds."""
+
+    reference: ServiceReference
+    account: str
+    service: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartCancelled:
+    """A start was cancelled before anybody was dialled. ``at`` is epoch seconds."""
+
+    reference: ServiceReference
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edge:
+    """The collaborators of the web services.
+
+    ``clock`` gives epoch seconds; ``new_reference`` makes unique references and is called in the writer thread;
+    ``wake`` tells the dispatcher that a service has new starts; ``facts`` are read by ``/health``; ``link_base`` comes
+    before the number in error links.
+    """
+
+    db: Database
+    credentials: Credentials
+    link_base: str
+    clock: Callable[[], float]
+    new_reference: Callable[[], ServiceReference]
+    wake: Callable[[ServiceId], None]
+    facts: Callable[[], NodeFacts]
+    follower: Follower
+    records: RecordSettings = DEFAULT_SETTINGS
+    limits: Limits = Limits()
+    version: str = __version__
+
+    def queued(self, account: Account, service: Service, references: Sequence[ServiceReference]) -> None:
+        """Tell the dispatcher, the log and whoever follows that starts were queued."""
+        at = self.clock()
+        for reference in references[:FOLLOWED]:
+            self.follower.publish(
+                reference, StartQueued(reference=reference, account=account.username, service=service.name, at=at)
+            )
+        log.info(
+            "Starts were queued",
+            action="web.queued",
+            account=account.username,
+            service=service.name,
+            count=len(references),
+            first=references[0],
+        )
+        self.wake(service.id)
+
+    def cancelled(self, references: Sequence[ServiceReference]) -> None:
+        """Tell the log and whoever follows that starts were cancelled."""
+        at = self.clock()
+        for reference in references[:FOLLOWED]:
+            self.follower.publish(reference, StartCancelled(reference=reference, at=at))
+        if references:
+            log.info("Starts were cancelled", action="web.cancelled", count=len(references), first=references[0])
+
+
+async def parameters_of(request: Request, edge: Edge) -> Parameters:
+    """Read the parameters of a request, its body included; raise ``HttpProblem`` naming what cannot be read."""
+    body = await read_body(request, edge.limits.max_body_bytes)
+    query = request.scope["query_string"]
+    content_type = request.headers.get("content-type", "")
+    return await off_loop(len(body) + len(query), lambda: read_parameters(query, content_type, body))
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """Return the body; raise 413 past ``limit`` bytes and 415 when it is compressed."""
+    too_large = problem("413", f"a request may have at most {limit} bytes")
+    declared = request.headers.get("content-length", "0")
+    if declared.isascii() and declared.isdigit() and int(declared) > limit:
+        raise too_large
+    chunks = bytearray()
+    async for chunk in request.stream():
+        chunks += chunk
+        if len(chunks) > limit:
+            raise too_large
+    coding = request.headers.get("content-encoding", "identity").strip().lower()
+    if chunks and coding not in ("", "identity"):
+        raise problem("415", f"a body with content coding '{coding[:40]}' is not read; send it uncompressed")
+    return bytes(chunks)
+
+
+async def off_loop(size: int, work: Callable[[], T]) -> T:
+    """Do ``work`` here when its input is small, in a thread when it would hold up the event loop."""
+    return work() if size <= OFF_LOOP_BYTES else await asyncio.to_thread(work)

@@ -1,0 +1,158 @@
+"""Listening: an ASGI application on a TCP port or a Unix socket, run by uvicorn inside the node's own event loop.
+
+The node, not uvicorn, owns signals and logging. Sockets are bound here, so that a taken port is one clear error before
+anything else starts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from callwright.values.errors import OutsideError
+
+BACKLOG = 2048
+KEEP_ALIVE_S = 75
+UNIX_PATH_BYTES = 107  # sun_path of Linux, less its final NUL
+
+
+class CannotListen(OutsideError):
+    """An address cannot be listened on; the text says which, why and what to do."""
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class Listener:
+    """One application on one socket, from ``on_port`` or ``on_unix_socket`` to ``close``."""
+
+    def __init__(self, server: _Server, sock: socket.socket, task: asyncio.Task[None]) -> None:
+        self._server = server
+        self._task = task
+        name = sock.getsockname()
+        self.host: str = name[0] if isinstance(name, tuple) else ""
+        self.port: int = name[1] if isinstance(name, tuple) else 0
+
+    @classmethod
+    async def on_port(
+        cls, app: ASGIApp, *, host: str, port: int, behind_proxy: bool = False, close_limit_s: float = 5.0
+    ) -> Listener:
+        """Serve ``app`` on ``host:port`` (0: a free port, see ``port``); raise ``CannotListen``.
+
+        ``behind_proxy`` takes the client's address from X-Forwarded-For. ``close_limit_s`` is how long ``close`` lets
+        running requests finish.
+        """
+        return await cls.on_socket(
+            app, await asyncio.to_thread(bind_port, host, port), behind_proxy=behind_proxy, close_limit_s=close_limit_s
+        )
+
+    @classmethod
+    async def on_socket(
+        cls, app: ASGIApp, sock: socket.socket, *, behind_proxy: bool = False, close_limit_s: float = 5.0
+    ) -> Listener:
+        """Serve ``app`` on a socket of ``bind_port``: for an application that must know its own address first."""
+        return await cls._serve(app, sock, behind_proxy, close_limit_s)
+
+    @classmethod
+    async def on_unix_socket(cls, app: ASGIApp, path: Path, *, close_limit_s: float = 5.0) -> Listener:
+        """Serve ``app`` on a Unix socket of mode 0600 (ruling 28), replacing one a dead node left; raise
+        ``CannotListen``.
+        """
+        return await cls._serve(app, await asyncio.to_thread(_bind_unix, path), False, close_limit_s)
+
+    async def close(self) -> None:
+        """Stop listening, let running requests finish up to the limit, close every connection."""
+        self._server.should_exit = True
+        await self._task
+
+    @classmethod
+    async def _serve(cls, app: ASGIApp, sock: socket.socket, behind_proxy: bool, close_limit_s: float) -> Listener:
+        server = _Server(
+            uvicorn.Config(
+                app,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                lifespan="off",
+                loop="none",
+                http="httptools",
+                ws="none",
+                proxy_headers=behind_proxy,
+                backlog=BACKLOG,
+                timeout_keep_alive=KEEP_ALIVE_S,
+                timeout_graceful_shutdown=max(1, round(close_limit_s)),
+            )
+        )
+        task = asyncio.create_task(server.serve(sockets=[sock]), name="web listener")
+        while not server.started:
+            await asyncio.sleep(0)
+            if task.done():
+                await task
+                raise CannotListen("the web server ended before it began")
+        return cls(server, sock, task)
+
+
+def bind_port(host: str, port: int) -> socket.socket:
+    """Return a listening TCP socket; raise ``CannotListen``. Blocks while a name is resolved."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(
+            host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except OSError as error:
+        raise CannotListen(f"cannot listen on http {host}:{port}: the name is not known ({error})") from error
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(address)
+        sock.listen(BACKLOG)
+    except OSError as error:
+        sock.close()
+        raise CannotListen(_why(error, host, port)) from error
+    sock.setblocking(False)
+    return sock
+
+
+def _why(error: OSError, host: str, port: int) -> str:
+    match error.errno:
+        case errno.EADDRINUSE:
+            why = "another program has that port: stop it, or choose another with --http HOST:PORT (port 0: a free one)"
+        case errno.EACCES:
+            why = "ports below 1024 need a privilege this program does not have: choose another with --http HOST:PORT"
+        case errno.EADDRNOTAVAIL:
+            why = "this machine does not have that address: choose one it has with --http HOST:PORT"
+        case _:
+            why = os.strerror(error.errno or 0)
+    return f"cannot listen on http {host}:{port}: {why}"
+
+
+def _bind_unix(path: Path) -> socket.socket:
+    if len(os.fsencode(path)) > UNIX_PATH_BYTES:
+        raise CannotListen(
+            f"the path of the admin socket is longer than {UNIX_PATH_BYTES} bytes: {path}. Choose a shorter "
+            "--data folder"
+        )
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    former_mask = os.umask(0o177)  # the socket never exists with a wider mode
+    try:
+        # The data folder's lock says that no other node lives here: what is left is of a dead one.
+        path.unlink(missing_ok=True)
+        sock.bind(str(path))
+        sock.listen(BACKLOG)
+    except OSError as error:
+        sock.close()
+        raise CannotListen(f"cannot make the admin socket {path}: {os.strerror(error.errno or 0)}") from error
+    finally:
+        os.umask(former_mask)
+    sock.setblocking(False)
+    return sock

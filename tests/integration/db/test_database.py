@@ -1,0 +1,282 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError, OperationalError
+from tests.support import acknowledging_writer
+
+from callwright.db.database import DATABASE_FILE, Database
+from callwright.db.errors import DatabaseUnavailable, DataFolderInUse
+from callwright.values.errors import InternalError
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    with Database.open(tmp_path / DATABASE_FILE) as opened:
+        opened.write_now(
+            lambda c: c.exec_driver_sql("CREATE TABLE t (n INTEGER PRIMARY KEY CHECK (n >= 0), text TEXT)") and None
+        )
+        yield opened
+
+
+def put(c: Connection, n: int, text: str = "") -> int:
+    c.exec_driver_sql("INSERT INTO t (n, text) VALUES (?, ?)", (n, text))
+    return n
+
+
+def putting(n: int, text: str = "") -> Callable[[Connection], int]:
+    return lambda c: put(c, n, text)
+
+
+def numbers(c: Connection) -> list[int]:
+    return [row[0] for row in c.exec_driver_sql("SELECT n FROM t ORDER BY n")]
+
+
+def test_writes_that_wait_share_one_commit_and_each_gets_its_own_result(database: Database) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def hold_up(c: Connection) -> None:
+        begun.set()
+        assert go_on.wait(10)
+
+    async def story() -> list[int]:
+        held_up = asyncio.create_task(database.write(hold_up))
+        await asyncio.to_thread(begun.wait, 10)
+        waiting = [asyncio.create_task(database.write(putting(n))) for n in range(100)]
+        await asyncio.sleep(0)  # each task has asked for its write when this returns
+        go_on.set()
+        await held_up
+        return await asyncio.gather(*waiting)
+
+    before = database.group_sizes.groups
+    assert asyncio.run(story()) == list(range(100))
+    assert database.group_sizes.groups - before == 2
+    assert database.group_sizes.largest == 100
+    assert database.read_now(numbers) == list(range(100))
+
+
+def test_a_write_that_fails_is_undone_alone_and_tells_only_its_caller(database: Database) -> None:
+    def halving(n: int) -> Callable[[Connection], int]:
+        def half(c: Connection) -> int:
+            put(c, n)
+            put(c, n + 1000)
+            raise ValueError(f"write {n}")
+
+        return half
+
+    async def story() -> list[object]:
+        return await asyncio.gather(
+            *(database.write(halving(n) if n % 3 == 0 else putting(n)) for n in range(30)),
+            database.write(lambda c: put(c, -1)),
+            return_exceptions=True,
+        )
+
+    results = asyncio.run(story())
+    for n, result in enumerate(results[:30]):
+        if n % 3 == 0:
+            assert isinstance(result, ValueError)
+            assert str(result) == f"write {n}"
+        else:
+            assert result == n
+    assert isinstance(results[30], IntegrityError)
+    assert database.read_now(numbers) == [n for n in range(30) if n % 3]
+    assert database.group_sizes.failed_groups == 0
+
+
+def test_writes_happen_in_order_and_see_those_before_them(database: Database) -> None:
+    async def story() -> list[int]:
+        return await asyncio.gather(
+            *(database.write(lambda c: put(c, len(numbers(c)))) for _ in range(50)),
+        )
+
+    assert asyncio.run(story()) == list(range(50))
+
+
+def test_a_caller_that_is_cancelled_does_not_take_its_write_back(database: Database) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(c: Connection) -> None:
+        begun.set()
+        assert go_on.wait(10)
+        put(c, 1)
+
+    async def story() -> None:
+        slow_write = asyncio.create_task(database.write(slow))
+        queued = asyncio.create_task(database.write(lambda c: put(c, 2)))
+        await asyncio.to_thread(begun.wait, 10)
+        for task in (slow_write, queued):
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        go_on.set()
+        assert await database.write(lambda c: put(c, 3)) == 3
+
+    asyncio.run(story())
+    assert database.read_now(numbers) == [1, 2, 3]
+
+
+def test_a_loop_that_is_gone_does_not_stop_the_writer(database: Database) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(c: Connection) -> None:
+        begun.set()
+        assert go_on.wait(10)
+        put(c, 1)
+
+    async def leave_it() -> None:
+        task = asyncio.create_task(database.write(slow))
+        await asyncio.to_thread(begun.wait, 10)
+        task.cancel()
+
+    asyncio.run(leave_it())
+    go_on.set()
+    assert database.write_now(lambda c: put(c, 2)) == 2
+    assert database.read_now(numbers) == [1, 2]
+
+
+def test_readers_see_committed_rows_only_and_cannot_write(database: Database) -> None:
+    seen: list[list[int]] = []
+
+    def while_writing(c: Connection) -> None:
+        put(c, 1)
+        seen.append(database.read_now(numbers))
+
+    database.write_now(while_writing)
+    assert seen == [[]]
+    assert database.read_now(numbers) == [1]
+    with pytest.raises(DatabaseUnavailable, match="read-only"):
+        database.read_now(lambda c: put(c, 2))
+
+    async def story() -> list[list[int]]:
+        return await asyncio.gather(*(database.read(numbers) for _ in range(20)))
+
+    assert asyncio.run(story()) == [[1]] * 20
+
+
+def test_a_read_raises_what_its_function_raises(database: Database) -> None:
+    with pytest.raises(OperationalError, match="no such table"):
+        database.read_now(lambda c: c.exec_driver_sql("SELECT * FROM missing"))
+
+
+def test_a_full_disk_fails_writes_clearly_and_is_survived(database: Database) -> None:
+    text = "x" * 100_000
+
+    async def together() -> list[object]:
+        return await asyncio.gather(*(database.write(putting(n, text)) for n in range(20)), return_exceptions=True)
+
+    database.write_now(lambda c: c.exec_driver_sql("PRAGMA max_page_count = 1").scalar())  # as large as it is now
+    results = asyncio.run(together())
+    assert all(isinstance(result, DatabaseUnavailable) for result in results)
+    assert "the disk is full" in str(results[0])
+    assert database.read_now(numbers) == []
+
+    database.write_now(lambda c: c.exec_driver_sql("PRAGMA max_page_count = 1000000").scalar())
+    assert asyncio.run(together()) == list(range(20))
+    assert database.read_now(numbers) == list(range(20))
+
+
+def test_a_commit_that_fails_fails_its_whole_group_and_the_next_one_works(database: Database) -> None:
+    def owe(c: Connection) -> None:
+        # a foreign key that is checked at the commit: the only way to make a commit fail from inside
+        c.exec_driver_sql("INSERT INTO child (of) VALUES (99)")
+
+    database.write_now(
+        lambda c: c.exec_driver_sql("CREATE TABLE child (of REFERENCES t (n) DEFERRABLE INITIALLY DEFERRED)") and None
+    )
+
+    with pytest.raises(InternalError, match="FOREIGN KEY"):
+        asyncio.run(database.write(owe))
+    assert database.group_sizes.failed_groups == 1
+    assert database.write_now(lambda c: put(c, 5)) == 5
+    assert database.read_now(lambda c: c.exec_driver_sql("SELECT count(*) FROM child").scalar()) == 0
+    with pytest.raises(InternalError):
+        database.write_now(owe)
+    # the new connection keeps what the first one had
+    assert database.write_now(lambda c: c.exec_driver_sql("PRAGMA foreign_keys").scalar()) == 1
+    assert database.write_now(lambda c: c.exec_driver_sql("PRAGMA synchronous").scalar()) == 2
+    assert database.write_now(lambda c: c.exec_driver_sql("PRAGMA journal_mode").scalar()) == "wal"
+
+
+def test_a_write_that_ends_the_shared_transaction_is_a_bug_and_is_told(database: Database) -> None:
+    with pytest.raises(InternalError, match="must not commit"):
+        database.write_now(lambda c: c.exec_driver_sql("COMMIT") and None)
+    assert database.write_now(lambda c: put(c, 1)) == 1
+
+
+def test_a_write_that_waits_for_a_write_is_refused_instead_of_waiting_for_ever(database: Database) -> None:
+    with pytest.raises(InternalError, match="may not wait"):
+        database.write_now(lambda c: database.write_now(lambda inner: put(inner, 1)))
+
+
+def test_closing_runs_what_is_queued_and_refuses_the_rest(tmp_path: Path) -> None:
+    database = Database.open(tmp_path / DATABASE_FILE)
+    database.write_now(lambda c: c.exec_driver_sql("CREATE TABLE t (n INTEGER PRIMARY KEY, text TEXT)") and None)
+
+    async def story() -> list[int]:
+        writes = [asyncio.ensure_future(database.write(putting(n))) for n in range(50)]
+        await asyncio.sleep(0)
+        await asyncio.to_thread(database.close)
+        return await asyncio.gather(*writes)
+
+    assert asyncio.run(story()) == list(range(50))
+    database.close()
+    with pytest.raises(DatabaseUnavailable, match="closed"):
+        database.write_now(lambda c: put(c, 99))
+    with Database.open(tmp_path / DATABASE_FILE) as again:
+        assert again.read_now(numbers) == list(range(50))
+
+
+def test_a_second_node_is_refused_with_the_folder_and_the_holder(tmp_path: Path) -> None:
+    with Database.open(tmp_path / DATABASE_FILE) as database:
+        program = (
+            "import sys, pathlib\n"
+            "from callwright.db.database import Database\n"
+            "from callwright.db.errors import DataFolderInUse\n"
+            "try:\n"
+            "    Database.open(pathlib.Path(sys.argv[1]))\n"
+            "except DataFolderInUse as error:\n"
+            "    sys.exit(str(error))\n"
+        )
+        second = subprocess.run(
+            [sys.executable, "-c", program, str(tmp_path / DATABASE_FILE)], capture_output=True, text=True, timeout=60
+        )
+        assert second.returncode == 1
+        assert str(tmp_path) in second.stderr
+        assert f"process {os.getpid()}" in second.stderr
+        with pytest.raises(DataFolderInUse):
+            Database.open(tmp_path / DATABASE_FILE)
+        assert database.incarnation == 1
+    with Database.open(tmp_path / DATABASE_FILE) as database:
+        assert database.incarnation == 2
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DatabaseUnavailable, match="cannot be used"):
+        Database.open(tmp_path / "file" / DATABASE_FILE)
+
+
+def test_every_acknowledged_write_survives_kill_9(tmp_path: Path) -> None:
+    path = tmp_path / DATABASE_FILE
+    child = subprocess.Popen([sys.executable, acknowledging_writer.__file__, str(path)], stdout=subprocess.PIPE)
+    assert child.stdout is not None
+    with child.stdout as output:
+        acknowledged = [int(output.readline()) for _ in range(300)]
+        child.send_signal(signal.SIGKILL)
+        # lines that were on their way were acknowledged too
+        acknowledged += [int(line) for line in output if line.endswith(b"\n")]
+    child.wait(timeout=30)
+    with Database.open(path) as database:
+        kept = database.read_now(lambda c: {row[0] for row in c.exec_driver_sql("SELECT n FROM kept")})
+        assert database.incarnation == 2
+    assert set(acknowledged) <= kept
+    assert len(kept) <= len(acknowledged) + 2 * acknowledging_writer.WRITERS

@@ -1,0 +1,432 @@
+"""The queue against a model: any order of requests, claims, stamps, cancellations, crashes and clock steps."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
+from sqlalchemy import Connection, func, select
+
+from callwright.accounts.service import Service
+from callwright.db.connections import writer_engine
+from callwright.db.database import DATABASE_FILE
+from callwright.db.sealing import KEY_FILE, SecretBox
+from callwright.outbound import queue, recovery
+from callwright.outbound.queue import UniqueIdConflict
+from callwright.outbound.reasons import MAX_WAIT_S, Reason
+from callwright.outbound.request import StartRequest
+from callwright.outbound.start import MAY_FOLLOW, NOT_DIALLED, OVER, Start, StartState
+from callwright.outbound.tables import attempts, starts
+from callwright.outbound.transactions import Settled, close_abandoned, settle, stamp_and_open
+from callwright.records import ledger
+from callwright.records.settings import DEFAULT_SETTINGS
+from callwright.records.tables import adrs, cdrs
+from callwright.values.destination import parse_destination
+from callwright.values.ids import InstanceId, ServiceReference
+from callwright.values.outcome import failed_outcome
+from tests.support import outbound_node as node
+
+T = TypeVar("T")
+UNKNOWN = ServiceReference("ffffffff_0.1.1")
+
+
+@functools.cache
+def migrated() -> Path:
+    """A database as an installation has it, made once; every example works on a copy."""
+    folder = Path(tempfile.mkdtemp(prefix="callwright-model-"))
+    node.open_database(folder).close()
+    return folder / DATABASE_FILE
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _remove_the_template() -> object:
+    yield
+    shutil.rmtree(migrated().parent)
+
+
+@dataclass
+class Known:
+    """What the model believes of one start."""
+
+    reference: ServiceReference
+    service: int
+    due_at: float
+    queued_at: float
+    state: StartState = StartState.QUEUED
+    claimed_by: int | None = None
+    instance: InstanceId | None = None
+    dialled: int = 0
+    recorded: int | None = None  # the return code in a closed record
+
+
+@dataclass(frozen=True)
+class Held:
+    """A start as some dispatcher, perhaps long dead, believes to hold it."""
+
+    start: Start
+    incarnation: int
+
+
+class QueueMachine(RuleBasedStateMachine):
+    held = Bundle("held")
+    references = Bundle("references")
+
+    @initialize()
+    def open(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="callwright-model-"))
+        shutil.copy(migrated(), self.folder / DATABASE_FILE)
+        box = SecretBox(self.folder / KEY_FILE)
+        self.engine = writer_engine(self.folder / DATABASE_FILE, box)
+        self.connection = self.engine.connect()
+        raw = self.connection.connection.driver_connection
+        assert isinstance(raw, sqlite3.Connection)
+        raw.execute("PRAGMA synchronous = OFF")  # no power fails in this test
+        self.now = 1_700_000_000.0
+        self.incarnation = 1
+        self.identifiers = node.counted_identifiers(lambda: self.now)
+        self.numbers = itertools.count(1)
+        self.model: dict[ServiceReference, Known] = {}
+        self.jobs: dict[str, tuple[bytes, list[ServiceReference]]] = {}
+        self.before: dict[str, str] = {}
+        c = self.connection
+        with c.begin():
+            self.services: list[Service] = []
+            for username in ("ann@example.com", "bob@example.com"):
+                account = node.add_account(c, username=username)
+                self.services += [node.add_service(c, account.id, name=name) for name in ("one", "two")]
+
+    def teardown(self) -> None:
+        if hasattr(self, "engine"):
+            self.check_that_everything_ends()
+            self.connection.close()
+            shutil.rmtree(self.folder)
+
+    def write(self, fn: Callable[[Connection], T]) -> T:
+        with self.connection.begin():
+            return fn(self.connection)
+
+    # --- what clients do
+
+    @rule(
+        target=references,
+        service=st.integers(0, 3),
+        many=st.integers(1, 4),
+        unique_id=st.sampled_from([None, None, "a", "b"]),
+        digest=st.sampled_from([bytes(32), b"\1" * 32]),
+    )
+    def enqueue(self, service: int, many: int, unique_id: str | None, digest: bytes) -> object:
+        own = self.services[service]
+        job = f"{own.account_id}/{unique_id}"
+        calls = [StartRequest(given_to=node.ANSWERS_AT_ONCE, given_from="1234")] * many
+
+        def add(c: Connection) -> queue.Enqueued:
+            return node.enqueue(
+                c, own, calls, identifiers=self.identifiers, now=self.now, unique_id=unique_id, digest=digest
+            )
+
+        earlier = self.jobs.get(job) if unique_id is not None else None
+        if earlier is not None and earlier[0] != digest:
+            with pytest.raises(UniqueIdConflict):
+                self.write(add)
+            return multiple()
+        enqueued = self.write(add)
+        assert enqueued.replayed is (earlier is not None)
+        if earlier is not None:
+            assert enqueued.references == earlier[1]
+            return multiple()
+        assert len(enqueued.references) == many
+        self.jobs[job] = (digest, enqueued.references)
+        for reference in enqueued.references:
+            assert reference not in self.model
+            self.model[reference] = Known(
+                reference=reference, service=service, due_at=self.now, queued_at=self.now
+            )
+        return multiple(*enqueued.references)
+
+    @rule(chosen=st.lists(references, min_size=1, max_size=4), account=st.integers(0, 1), narrow=st.booleans())
+    def cancel(self, chosen: list[ServiceReference], account: int, narrow: bool) -> None:
+        own = self.services[2 * account]
+        answers = self.write(
+            lambda c: queue.cancel(
+                c,
+                account_id=own.account_id,
+                references=[*chosen, UNKNOWN],
+                now=self.now,
+                service_id=own.id if narrow else None,
+            )
+        )
+        assert answers.pop(UNKNOWN) == "unknown"
+        for reference, answer in answers.items():
+            known = self.model[reference]
+            if known.service != 2 * account if narrow else known.service // 2 != account:
+                assert answer == "unknown"
+            elif known.state in NOT_DIALLED or known.state is StartState.CANCELLED:
+                assert answer == "success"
+                known.state = StartState.CANCELLED
+            else:
+                assert answer == "failed"
+
+    @rule(service=st.integers(0, 3))
+    def purge(self, service: int) -> None:
+        waiting = [k for k in self.model.values() if k.service == service and k.state in NOT_DIALLED]
+        assert self.write(lambda c: queue.length(c, self.services[service].id)) == len(waiting)
+        assert self.write(lambda c: queue.purge(c, self.services[service].id, now=self.now)) == len(waiting)
+        for known in waiting:
+            known.state = StartState.CANCELLED
+
+    # --- what dispatchers do
+
+    @rule(target=held, service=st.integers(0, 3), limit=st.integers(1, 3))
+    def claim(self, service: int, limit: int) -> object:
+        due = sorted(
+            (
+                k
+                for k in self.model.values()
+                if k.service == service
+                and k.state is StartState.QUEUED
+                and k.due_at <= self.now < k.queued_at + MAX_WAIT_S
+            ),
+            key=lambda k: k.due_at,
+        )
+        claimed = self.write(
+            lambda c: queue.claim(
+                c, self.services[service].id, limit=limit, incarnation=self.incarnation, now=self.now
+            )
+        )
+        assert [start.reference for start in claimed] == [k.reference for k in due[:limit]]
+        for known in due[:limit]:
+            known.state, known.claimed_by = StartState.CLAIMED, self.incarnation
+        return multiple(*(Held(start, self.incarnation) for start in claimed))
+
+    def is_holder(self, holder: Held) -> bool:
+        known = self.model[holder.start.reference]
+        return known.state is StartState.CLAIMED and known.claimed_by == holder.incarnation
+
+    @rule(holder=held)
+    def stamp(self, holder: Held) -> None:
+        known = self.model[holder.start.reference]
+        mine = self.is_holder(holder)
+        instance = self.identifiers.instance()
+        stamped = self.write(lambda c: self.stamp_now(c, holder, instance))
+        assert stamped is mine
+        if stamped:
+            known.state, known.instance = StartState.RUNNING, instance
+            known.dialled += 1
+
+    def stamp_now(self, c: Connection, holder: Held, instance: InstanceId) -> bool:
+        return stamp_and_open(
+            c,
+            holder.start,
+            service=self.services[self.model[holder.start.reference].service],
+            destination=parse_destination(node.ANSWERS_AT_ONCE),
+            instance_id=instance,
+            call_id=self.identifiers.call(instance),
+            incarnation=holder.incarnation,
+            now=self.now,
+            slot_at=self.now,
+        )
+
+    @rule(holder=held)
+    def a_stamp_that_is_not_committed_leaves_nothing(self, holder: Held) -> None:
+        with self.connection.begin() as transaction:
+            self.stamp_now(self.connection, holder, self.identifiers.instance())
+            transaction.rollback()
+
+    @rule(holder=held, later=st.sampled_from([None, 5.0]))
+    def release(self, holder: Held, later: float | None) -> None:
+        known = self.model[holder.start.reference]
+        due_at = None if later is None else self.now + later
+        mine = self.is_holder(holder)
+        released = self.write(
+            lambda c: queue.release(c, [holder.start.id], incarnation=holder.incarnation, due_at=due_at)
+        )
+        assert released == mine
+        if mine:
+            known.state, known.claimed_by = StartState.QUEUED, None
+            known.due_at = known.due_at if due_at is None else due_at
+
+    @rule(holder=held)
+    def refuse(self, holder: Held) -> None:
+        mine = self.is_holder(holder)
+        failed = self.write(
+            lambda c: queue.fail(
+                c, holder.start.id, incarnation=holder.incarnation, reason=Reason.NO_UAS, now=self.now
+            )
+        )
+        assert failed is mine
+        if mine:
+            self.model[holder.start.reference].state = StartState.FAILED
+
+    @rule(holder=held, return_code=st.sampled_from([0, -10]))
+    def close_records(self, holder: Held, return_code: int) -> None:
+        """An instance that lives closes its own records; its start is finished a moment later, or by recovery."""
+        known = self.model[holder.start.reference]
+        instance = known.instance
+        if known.state is StartState.RUNNING and instance is not None and known.recorded is None:
+            assert self.write(
+                lambda c: ledger.close_adr(c, instance, stopped_at=self.now, exit_status=return_code)
+            )
+            known.recorded = return_code
+
+    @rule(holder=held, return_code=st.sampled_from([0, -1]))
+    def end(self, holder: Held, return_code: int) -> None:
+        known = self.model[holder.start.reference]
+        if holder.incarnation != self.incarnation or known.instance is None:
+            return
+        instance = known.instance
+        settled = self.write(
+            lambda c: settle(
+                c,
+                holder.start,
+                instance_id=instance,
+                incarnation=holder.incarnation,
+                now=self.now,
+                return_code=return_code,
+                give_up=None,
+                retry_at=None,
+                settings=DEFAULT_SETTINGS,
+            )
+        )
+        assert settled is Settled.FINISHED
+        if known.state is StartState.RUNNING:
+            self.ends(known, return_code)
+
+    def ends(self, known: Known, return_code: int) -> None:
+        known.state = StartState.FINISHED
+        expected = return_code if known.recorded is None else known.recorded
+        assert self.write(lambda c: self.status(c, known)).return_code == expected
+
+    def status(self, c: Connection, known: Known) -> queue.StartStatus:
+        account_id = self.services[known.service].account_id
+        return queue.status(c, account_id=account_id, references=[known.reference])[known.reference]
+
+    @rule()
+    def expire(self) -> None:
+        late = [
+            k for k in self.model.values() if k.state is StartState.QUEUED and k.queued_at + MAX_WAIT_S <= self.now
+        ]
+        expired = self.write(lambda c: queue.expire(c, now=self.now, limit=1000))
+        assert sorted(expired) == sorted(k.reference for k in late)
+        for known in late:
+            known.state = StartState.EXPIRED
+
+    # --- what the world does
+
+    @rule(seconds=st.sampled_from([0.5, 10.0, 3600.0, MAX_WAIT_S, -0.5, -7200.0]))
+    def clock_moves(self, seconds: float) -> None:
+        self.now += seconds
+        if seconds < 0:
+            self.mend(self.write(lambda c: queue.mend_due_times(c, now=self.now)))
+
+    def mend(self, mended: int | None) -> None:
+        ahead = [
+            k
+            for k in self.model.values()
+            if k.state is StartState.QUEUED and k.due_at > self.now and k.due_at <= k.queued_at
+        ]
+        assert mended in (None, len(ahead))
+        for known in ahead:
+            known.due_at = self.now
+
+    @rule(ended=st.integers(0, 5))
+    def crash(self, ended: int) -> None:
+        """The node dies and comes back; it may die again before it has ended all that it left."""
+        self.incarnation += 1
+        found = self.write(
+            lambda c: recovery.take_over(c, incarnation=self.incarnation, now=self.now, records=DEFAULT_SETTINGS)
+        )
+        claimed = [k for k in self.model.values() if k.state is StartState.CLAIMED]
+        running = [k for k in self.model.values() if k.state is StartState.RUNNING]
+        assert found.taken_back == len(claimed)
+        assert found.marked == sum(k.recorded is not None for k in running)
+        assert {i.adr.instance_id for i in found.abandoned} == {k.instance for k in running if k.recorded is None}
+        for known in claimed:
+            known.state, known.claimed_by = StartState.QUEUED, None
+        self.mend(None)
+        for instance in found.abandoned[:ended]:
+            self.write(
+                lambda c, i=instance: close_abandoned(c, i.adr.instance_id, now=self.now, settings=DEFAULT_SETTINGS)
+            )
+        closed = {i.adr.instance_id for i in found.abandoned[:ended]}
+        for known in running:
+            if known.recorded is not None or known.instance in closed:
+                self.ends(known, -90)
+
+    # --- what must always hold
+
+    @invariant()
+    def the_database_agrees_with_the_model(self) -> None:
+        if not hasattr(self, "engine"):
+            return
+        c = self.connection
+        with c.begin():
+            rows = {row.reference: row for row in c.execute(select(starts))}
+            assert {r: row.state for r, row in rows.items()} == {r: k.state for r, k in self.model.items()}
+            for reference, row in rows.items():
+                before = self.before.get(reference, row.state)
+                assert row.state == before or StartState(row.state) in MAY_FOLLOW[StartState(before)]
+            self.before = {reference: row.state for reference, row in rows.items()}
+            self.stamped_at_most_once(c)
+
+    def stamped_at_most_once(self, c: Connection) -> None:
+        assert all(known.dialled <= 1 for known in self.model.values())
+        counted = select(starts.c.reference, func.count().label("n")).join(attempts).group_by(starts.c.reference)
+        tried = {row.reference: row.n for row in c.execute(counted)}
+        assert tried == {k.reference: 1 for k in self.model.values() if k.dialled}
+        open_adrs = set(c.scalars(select(adrs.c.instance_id).where(adrs.c.stopped_at.is_(None))))
+        open_cdrs = set(c.scalars(select(cdrs.c.instance_id).where(cdrs.c.ended_at.is_(None))))
+        running = {
+            k.instance for k in self.model.values() if k.state is StartState.RUNNING and k.recorded is None
+        }
+        assert open_adrs == open_cdrs == running
+
+    def check_that_everything_ends(self) -> None:
+        """Whatever happened, one more life that does its work brings every start to an end."""
+        self.crash(ended=10_000)
+        self.now = max([self.now, *(k.due_at for k in self.model.values())])
+        for number, service in enumerate(self.services):
+            for start in self.write(
+                lambda c, s=service: queue.claim(c, s.id, limit=10_000, incarnation=self.incarnation, now=self.now)
+            ):
+                known = self.model[start.reference]
+                assert known.service == number
+                known.state, known.claimed_by = StartState.CLAIMED, self.incarnation
+                holder = Held(start, self.incarnation)
+                self.stamp(holder)
+                instance = known.instance
+                assert instance is not None
+                outcome = failed_outcome(486)
+                self.write(
+                    lambda c, i=instance, o=outcome: [
+                        ledger.close_cdr(c, call, ended_at=self.now, outcome=o)
+                        for call in c.scalars(select(cdrs.c.call_id).where(cdrs.c.instance_id == i)).all()
+                    ]
+                )
+                self.end(holder, 0)
+        self.expire()
+        self.before = {}  # several steps since the last look
+        self.the_database_agrees_with_the_model()
+        assert {known.state for known in self.model.values()} <= OVER
+        for job, (_, references) in self.jobs.items():
+            account_id, _, unique_id = job.partition("/")
+            if unique_id != "None":
+                found = self.write(lambda c, a=int(account_id), u=unique_id: queue.job(c, account_id=a, unique_id=u))
+                assert found is not None
+                assert (found.count, found.references) == (len(references), references)
+
+
+QueueMachine.TestCase.settings = settings(
+    max_examples=60, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+test_the_queue_behaves_like_its_model = pytest.mark.timeout(300)(QueueMachine.TestCase)

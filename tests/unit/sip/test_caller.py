@@ -1,0 +1,495 @@
+"""The calling side: INVITE, answers from several telephones, CANCEL and its races (RFC 3261 sections 9, 13, 17.1.1)."""
+
+from __future__ import annotations
+
+import pytest
+
+from callwright.sip.core import Credentials, InvitePlan
+from callwright.sip.errors import UnsafeText
+from callwright.sip.event import Answered, ByeDone, Ended, ExtraAnswer, Failed, Provisional, Trying
+from callwright.sip.message import Request
+from tests.support.sip_talk import ANSWER, OFFER, PEER, US, Conversation, plan, response_to
+
+CHALLENGE = ("WWW-Authenticate", 'Digest realm="trunk", nonce="n1", algorithm=MD5, qop="auth"')
+ALICE = Credentials(user="alice", password="secret")
+
+
+def test_invite_carries_what_a_first_request_must() -> None:
+    with Conversation() as talk:
+        _, invite = talk.calls(plan(headers=(("X-Tenant", "7"),), from_display='Bob "B" \\ Ltd'))
+        headers = invite.headers
+        assert invite.uri == f"sip:100@{PEER[0]}:{PEER[1]}"
+        assert invite.head.via.branch.startswith("z9hG4bK")
+        assert "rport" in invite.head.via.params
+        assert invite.head.from_.display == 'Bob "B" \\ Ltd'
+        assert invite.head.from_.tag
+        assert invite.head.to.tag == ""
+        assert headers.get("max-forwards") == "70"
+        assert headers.get("contact") == f"<sip:{US[0]}:{US[1]}>"
+        assert headers.get("user-agent") == "callwright"
+        assert "BYE" in (headers.get("allow") or "")
+        assert headers.get("x-tenant") == "7"
+        assert headers.get("content-type") == "application/sdp"
+        assert invite.body == OFFER
+        talk.answers(invite, 486)
+        talk.expects("ACK")
+        talk.hears(Failed)
+
+
+def test_invite_is_repeated_at_doubling_distances_until_timer_b_gives_up() -> None:
+    with Conversation() as talk:
+        _, first = talk.calls()
+        for distance in (0.5, 1.0, 2.0, 4.0, 8.0, 16.0):
+            talk.waits(distance - 0.001)
+            talk.expects()
+            talk.waits(0.001)
+            assert talk.expects_request("INVITE") == first
+        talk.waits(0.5)
+        talk.expects()
+        failed = talk.hears_one(Failed)
+        assert (failed.code, failed.local, failed.at) == (408, True, 32.0)
+
+
+def test_a_provisional_answer_stops_the_repetitions_for_good() -> None:
+    with Conversation() as talk:
+        handle, invite = talk.calls()
+        talk.answers(invite, 100)
+        talk.hears(Trying)
+        talk.waits(200)
+        talk.expects()
+        talk.core.cancel(handle, talk.now)
+        talk.expects("CANCEL")
+        talk.answers(invite, 487)
+        talk.expects("ACK")
+        talk.hears(Failed)
+        talk.core.take_sends()
+        talk.waits(40)
+        talk.core.take_sends()
+
+
+def test_early_media_of_several_telephones_is_reported_with_their_tags() -> None:
+    with Conversation() as talk:
+        _, invite = talk.calls()
+        talk.answers(invite, 180, tag="one")
+        talk.answers(invite, 183, tag="two", body=b"v=0 early")
+        one, two = talk.hears(Provisional, Provisional)
+        assert isinstance(one, Provisional)
+        assert isinstance(two, Provisional)
+        assert (one.code, one.tag, one.body) == (180, "one", b"")
+        assert (two.code, two.tag, two.body) == (183, "two", b"v=0 early")
+        talk.answers(invite, 200, tag="two", body=ANSWER)
+        assert talk.expects_request("ACK").head.to.tag == "two"
+        assert talk.hears_one(Answered).tag == "two"
+        talk.core.bye(_, talk.now)
+        bye = talk.expects_request("BYE")
+        assert bye.head.to.tag == "two"
+        talk.answers(bye, 200)
+        talk.hears(ByeDone)
+
+
+def test_answer_is_acknowledged_along_the_route_with_a_branch_of_its_own() -> None:
+    with Conversation() as talk:
+        _, invite = talk.calls()
+        routes = (("Record-Route", "<sip:near.example.com:5080;lr>, <sip:far.example.com;lr>"),)
+        talk.answers(invite, 200, body=ANSWER, headers=routes[:1], contact="<sip:bob@10.0.0.9:5099;transport=UDP>")
+        ack = talk.expects_request("ACK", to=("far.example.com", 5060))
+        assert ack.uri == "sip:bob@10.0.0.9:5099;transport=UDP"
+        assert ack.headers.all("route") == ["<sip:far.example.com;lr>", "<sip:near.example.com:5080;lr>"]
+        assert ack.head.via.branch != invite.head.via.branch
+        assert ack.head.cseq == invite.head.cseq
+        answered = talk.hears_one(Answered)
+        assert (answered.code, answered.body, answered.source) == (200, ANSWER, PEER)
+        talk.core.bye(_, talk.now)
+        bye = talk.expects_request("BYE", to=("far.example.com", 5060))
+        assert bye.uri == ack.uri
+        assert bye.head.cseq == invite.head.cseq + 1
+        talk.answers(bye, 200)
+        talk.hears(ByeDone)
+
+
+def test_a_strict_router_gets_its_own_uri_as_request_uri() -> None:
+    with Conversation() as talk:
+        handle, invite = talk.calls()
+        talk.answers(invite, 200, headers=(("Record-Route", "<sip:old.example.com>"),), contact="<sip:bob@10.0.0.9>")
+        ack = talk.expects_request("ACK", to=("old.example.com", 5060))
+        assert ack.uri == "sip:old.example.com"
+        assert ack.headers.all("route") == ["<sip:bob@10.0.0.9>"]
+        talk.hears(Answered)
+        talk.core.bye(handle, talk.now)
+        talk.answers(talk.expects_request("BYE"), 200)
+        talk.hears(ByeDone)
+
+
+@pytest.mark.parametrize("contact", [None, "not a contact at all <", "<tel:+4412>", "*"])
+def test_without_a_usable_contact_requests_go_where_the_answer_came_from(contact: str | None) -> None:
+    with Conversation() as talk:
+        handle, invite = talk.calls()
+        response = response_to(invite, 200, tag="bob", contact=contact)
+        talk.feeds(response, ("192.0.2.77", 6000))
+        assert talk.expects_request("ACK", to=("192.0.2.77", 6000)).uri == invite.uri
+        talk.hears(Answered)
+        talk.core.bye(handle, talk.now)
+        talk.answers(talk.expects_request("BYE", to=("192.0.2.77", 6000)), 200)
+        talk.hears(ByeDone)
+
+
+def test_every_repeated_answer_is_acknowledged_again_even_after_the_call() -> None:
+    with Conversation() as talk:
+        handle, invite = talk.calls()
+        answer = talk.answers(invite, 200)
+        ack = talk.expects_request("ACK")
+        talk.hears(Answered)
+        for _ in range(3):
+            talk.waits(1)
+            talk.feeds(answer)
+            assert talk.expects_request("ACK") == ack
+        talk.core.bye(handle, talk.now)
+        talk.answers(talk.expects_request("BYE"), 200)
+        talk.hears(ByeDone)
+        talk.feeds(answer)
+        assert talk.expects_request("ACK") == ack
+
+
+def test_a_repeated_answer_is_acknowledged_after_its_transaction_is_gone() -> None:
+    with Conversation() as talk:
+        handle, invite = talk.calls()
+        answer = talk.answers(invite, 200)
+        talk.expects("ACK")
+        talk.hears(Answered)
+        talk.waits(100)
+        talk.feeds(answer)
+        talk.expects("ACK")
+        talk.core.bye(handle, talk.now)
+        talk.answers(talk.expects_request("BYE"), 200)
+        talk.hears(ByeDone)
+
+
+def test_the_answer_of_another_telephone_is_acknowledged_and_hung_up() -> None:
+    with Conversation() as talk:
+        handle, invite = talk.calls()
+        talk.answers(invite, 200, tag="one")
+        talk.expects("ACK")
+        talk.hears(Answered)
+        other = talk.answers(invite, 200, tag="two", contact="<sip:two@192.0.2.22>")
+        ack, bye = talk.expects("ACK", "BYE", to=("192.0.2.22", 5060))
+        assert ack.head.to.tag == bye.head.to.tag == "two"
+        assert talk.hears_one(ExtraAnswer).tag == "two"
+        talk.feeds(other)
+        talk.expects("ACK")
+        assert isinstance(bye, Request)
+        talk.answers(bye, 200)
+        talk.core.bye(handle, talk.now)
+        mine = talk.expects_request("BYE")
+        assert mine.head.to.tag == "one"
+        talk.answers(mine, 200)
+        talk.hears(ByeDone)
+
+
+@pytest.mark.parametrize("code", [300, 404, 480, 486, 500, 503, 600, 603])
+def test_a_refusal_is_acknowledged_in_its_transaction_and_ends_the_call(code: int) -> None:
+    with Conversation() as talk:
+        _, invite = talk.calls()
+        refusal = talk.answers(invite, code, tag="x", headers=(("Retry-After", "5"),))
+        ack = talk.expects_request("ACK", to=PEER)
+        assert ack.uri == invite.uri
+        assert ack.head.via.branch == invite.head.via.branch
+        assert ack.head.to.tag == "x"
+        assert ack.head.cseq == invite.head.cseq
+        failed = talk.hears_one(Failed)
+        assert (failed.code, failed.local) == (code, False)
+        assert ("Retry-After", "5") in failed.headers
+        talk.feeds(refusal)
+        assert talk.expects_request("ACK") == ack
+
+
+def test_cancel_waits_for_a_provisional_answer() -> None:
+    with Conversation() as talk:
+        handle, invite = talk.calls()
+        talk.core.cancel(handle, talk.now)
+        talk.expects()
+        talk.waits(0.5)
+        talk.expects("INVITE")
+        talk.answers(invite, 100)
+        cancel = talk.expects_request("CANCEL", to=PEER)
+        assert cancel.uri == invite.uri
+        assert cancel.headers.get("via") == invite.headers.get("via")
+        assert cancel.headers.get("to") == invite.headers.get("to")
+        assert (cancel.head.call_id, cancel.head.cseq) == (invite.head.call_id, invite.head.cseq)
+        talk.answers(cancel, 200)
+        talk.answers(invite, 487)
+        talk.expects("ACK")
+        failed = talk.hears_one(Failed)
+        assert (failed.code, failed.local) == (487, False)
+
+
+def test_cancel_asked_twice_or_after_the_end_does_nothing() -> None:
+    with Conversation() as talk:
+        handle, invite = talk.calls()
+        talk.answers(invite, 180)
+        talk.hears(Provisional)
+        talk.core.cancel(handle, talk.now)
+        talk.expects("CANCEL")
+        talk.core.cancel(handle, talk.now)
+        talk.expects()
+        talk.answers(invite, 487)
+        talk.expects("ACK")
+        talk.hears(Failed)
+        talk.core.cancel(handle, talk.now)
+        talk.core.bye(handle, talk.now)
+        talk.waits(20)
+        talk.core.take_sends()  # the CANCEL was never answered, so it was repeated
+        talk.waits(100)
+        talk.core.take_sends()
+        talk.core.cancel(handle, talk.now)
+        talk.core.bye("nonsense", talk.now)
+
+
+def test_an_answer_that_crosses_the_cancel_is_acknowledged_and_hung_up_and_fails_with_487() -> None:
+    with Conversation() as talk:
+        handle, invite = talk.calls()
+        talk.answers(invite, 180)
+        talk.hears(Provisional)
+        talk.core.cancel(handle, talk.now)
+        cancel = talk.expects_request("CANCEL")
+        answer = talk.answers(invite, 200)
+        _, bye = talk.expects("ACK", "BYE")
+        events = talk.hears(ExtraAnswer, Failed)
+        assert isinstance(events[1], Failed)
+        assert (events[1].code, events[1].local) == (487, False)
+        talk.answers(cancel, 200)
+        talk.feeds(answer)
+        talk.expects("ACK")
+        assert isinstance(bye, Request)
+        talk.answers(bye, 200)
+
+
+def test_an_answer_to_an_invite_whose_cancel_is_held_is_hung_up() -> None:
+    with Conversation() as talk:
+        handle, invite = talk.calls()
+        talk.core.cancel(handle, talk.now)
+        talk.answers(invite, 200)
+        _, bye = talk.expects("ACK", "BYE")
+        talk.hears(ExtraAnswer, Failed)
+        assert isinstance(bye, Request)
+        talk.answers(bye, 200)
+
+
+def test_a_cancel_that_is_never_echoed_ends_after_64_t1_and_a_late_answer_is_still_hung_up() -> None:
+    with Conversation() as talk:
+        handle, invite = talk.calls()
+        talk.answers(invite, 180)
+        talk.hears(Provisional)
+        talk.waits(10)
+        talk.core.cancel(handle, talk.now)
+        talk.answers(talk.expects_request("CANCEL"), 200)
+        talk.waits(31.9)
+        talk.hears()
+        talk.waits(0.1)
+        failed = talk.hears_one(Failed)
+        assert (failed.code, failed.local) == (487, True)
+        talk.waits(31)
+        answer = talk.answers(invite, 200)
+        _, bye = talk.expects("ACK", "BYE")
+        talk.hears(ExtraAnswer)
+        talk.waits(0.4)
+        talk.feeds(answer)
+        talk.expects("ACK")
+        assert isinstance(bye, Request)
+        talk.answers(bye, 200)
+
+
+def test_a_late_answer_after_487_is_still_hung_up() -> None:
+    with Conversation() as talk:
+        handle, invite = talk.calls()
+        talk.answers(invite, 180)
+        talk.core.cancel(handle, talk.now)
+        talk.answers(talk.expects_request("CANCEL"), 200)
+        talk.answers(invite, 487)
+        talk.expects("ACK")
+        talk.hears(Provisional, Failed)
+        talk.waits(20)
+        talk.answers(invite, 200, tag="late")
+        _, bye = talk.expects("ACK", "BYE")
+        talk.hears(ExtraAnswer)
+        assert isinstance(bye, Request)
+        talk.answers(bye, 200)
+
+
+def test_a_late_answer_after_timer_b_is_still_hung_up() -> None:
+    with Conversation() as talk:
+        _, invite = talk.calls()
+        talk.waits(40)
+        talk.core.take_sends()
+        talk.hears(Failed)
+        talk.answers(invite, 200)
+        _, bye = talk.expects("ACK", "BYE")
+        talk.hears(ExtraAnswer)
+        assert isinstance(bye, Request)
+        talk.answers(bye, 200)
+
+
+def test_cancelled_before_any_answer_and_never_answered_ends_locally() -> None:
+    with Conversation() as talk:
+        handle, _ = talk.calls()
+        talk.core.cancel(handle, talk.now)
+        talk.waits(32)
+        talk.core.take_sends()
+        failed = talk.hears_one(Failed)
+        assert (failed.code, failed.local) == (487, True)
+
+
+def test_a_true_refusal_that_crosses_the_cancel_is_reported_as_it_is() -> None:
+    with Conversation() as talk:
+        handle, invite = talk.calls()
+        talk.answers(invite, 180)
+        talk.core.cancel(handle, talk.now)
+        talk.answers(talk.expects_request("CANCEL"), 481)
+        talk.answers(invite, 486)
+        talk.expects("ACK")
+        talk.hears(Provisional, Failed)
+
+
+def test_a_challenge_after_the_cancel_is_not_answered_with_another_invite() -> None:
+    with Conversation() as talk:
+        handle, invite = talk.calls(plan(credentials=ALICE))
+        talk.core.cancel(handle, talk.now)
+        talk.answers(invite, 401, headers=(CHALLENGE,))
+        talk.expects("ACK")
+        assert talk.hears_one(Failed).code == 487
+
+
+def test_a_challenge_is_answered_with_the_next_cseq_and_the_same_call_id() -> None:
+    with Conversation() as talk:
+        handle, first = talk.calls(plan(credentials=ALICE))
+        talk.answers(first, 401, headers=(CHALLENGE,))
+        ack, second = talk.expects("ACK", "INVITE")
+        assert isinstance(second, Request)
+        assert ack.head.cseq == first.head.cseq
+        assert second.head.cseq == first.head.cseq + 1
+        assert second.head.call_id == first.head.call_id
+        assert second.head.from_ == first.head.from_
+        assert second.head.to.tag == ""
+        assert second.head.via.branch != first.head.via.branch
+        authorization = second.headers.get("authorization") or ""
+        assert "nc=00000001" in authorization
+        assert "secret" not in authorization
+        talk.answers(second, 200)
+        ack = talk.expects_request("ACK")
+        assert ack.headers.get("authorization") == authorization
+        assert ack.head.cseq == second.head.cseq
+        talk.hears(Answered)
+        talk.core.bye(handle, talk.now)
+        bye = talk.expects_request("BYE")
+        assert bye.head.cseq == second.head.cseq + 1
+        assert "nc=00000002" in (bye.headers.get("authorization") or "")
+        talk.answers(bye, 200)
+        talk.hears(ByeDone)
+
+
+def test_a_refused_password_ends_the_call_and_a_stale_nonce_does_not() -> None:
+    with Conversation() as talk:
+        _, first = talk.calls(plan(credentials=ALICE))
+        talk.answers(first, 407, headers=(("Proxy-Authenticate", 'Digest realm="p", nonce="n1"'),))
+        second = talk.expects("ACK", "INVITE")[1]
+        assert isinstance(second, Request)
+        assert second.headers.get("proxy-authorization")
+        talk.answers(second, 407, headers=(("Proxy-Authenticate", 'Digest realm="p", nonce="n2", stale=TRUE'),))
+        third = talk.expects("ACK", "INVITE")[1]
+        assert isinstance(third, Request)
+        assert 'nonce="n2"' in (third.headers.get("proxy-authorization") or "")
+        talk.answers(third, 407, headers=(("Proxy-Authenticate", 'Digest realm="p", nonce="n3"'),))
+        talk.expects("ACK")
+        assert talk.hears_one(Failed).code == 407
+
+
+def test_a_challenge_without_credentials_is_a_refusal() -> None:
+    with Conversation() as talk:
+        _, invite = talk.calls()
+        talk.answers(invite, 401, headers=(CHALLENGE,))
+        talk.expects("ACK")
+        assert talk.hears_one(Failed).code == 401
+
+
+def test_proxy_and_far_end_may_both_ask_for_a_password() -> None:
+    with Conversation() as talk:
+        _, first = talk.calls(plan(credentials=ALICE))
+        talk.answers(first, 407, headers=(("Proxy-Authenticate", 'Digest realm="p", nonce="n1"'),))
+        second = talk.expects("ACK", "INVITE")[1]
+        assert isinstance(second, Request)
+        talk.answers(second, 401, headers=(CHALLENGE,))
+        third = talk.expects("ACK", "INVITE")[1]
+        assert isinstance(third, Request)
+        assert third.headers.get("authorization")
+        assert third.headers.get("proxy-authorization")
+        talk.answers(third, 486)
+        talk.expects("ACK")
+        talk.hears(Failed)
+
+
+def test_an_invite_that_cannot_be_sent_fails_with_503_at_once() -> None:
+    with Conversation() as talk:
+        talk.core.invite(plan(), talk.now)
+        send = talk.core.take_sends()[0]
+        talk.core.send_failed(send, talk.now)
+        failed = talk.hears_one(Failed)
+        assert (failed.code, failed.local) == (503, True)
+
+
+def test_the_far_end_hanging_up_before_its_answer_arrives_is_answered_and_ended() -> None:
+    with Conversation() as talk:
+        _, invite = talk.calls()
+        talk.answers(invite, 180)
+        talk.hears(Provisional)
+        talk.asks("BYE", invite)
+        talk.expects("200 BYE")
+        talk.answers(invite, 200)
+        talk.expects("ACK")
+        talk.hears(Answered, Ended)
+
+
+def test_more_forks_than_a_call_can_have_are_ignored() -> None:
+    with Conversation() as talk:
+        handle, invite = talk.calls()
+        for number in range(200):
+            talk.answers(invite, 200, tag=f"t{number}")
+        acks = [send for send in talk.core.take_sends() if send.data.startswith(b"ACK")]
+        assert len(acks) == 64
+        talk.core.take_events()
+        talk.core.bye(handle, talk.now)
+        talk.waits(100)
+        talk.core.take_sends()
+        talk.hears(ByeDone)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("request_uri", "sip:100@192.0.2.9\r\nX: y"),
+        ("request_uri", "sip:1 0@192.0.2.9"),
+        ("request_uri", "no uri"),
+        ("from_uri", "sip:me@example.com\n"),
+        ("to_uri", "sip:a\x00b@example.com"),
+        ("from_display", "Eve\r\nRoute: <sip:evil>"),
+        ("from_display", "lone \ud800 surrogate"),
+        ("content_type", "application/sdp\r\nX: y"),
+        ("call_id", "a b"),
+        ("call_id", ""),
+        ("headers", (("X-Note", "a\rb"),)),
+        ("headers", (("X Note", "ab"),)),
+        ("headers", (("X-Note:", "ab"),)),
+        ("headers", (("v", "SIP/2.0/UDP evil"),)),
+        ("headers", (("Contact", "<sip:evil>"),)),
+    ],
+)
+def test_texts_that_would_break_a_message_are_refused_before_anything_is_sent(field: str, value: object) -> None:
+    with Conversation() as talk:
+        values = {
+            "request_uri": "sip:100@192.0.2.9",
+            "next_hop": PEER,
+            "from_uri": "sip:me@example.com",
+            "to_uri": "sip:100@example.com",
+            "body": OFFER,
+        }
+        bad = InvitePlan(**{**values, field: value})  # type: ignore[arg-type]
+        with pytest.raises(UnsafeText):
+            talk.core.invite(bad, talk.now)

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import pytest
+
+from callwright.web.errors import HttpProblem
+from callwright.web.params import Parameters, read_parameters
+
+FORM = "application/x-www-form-urlencoded"
+
+
+def _multipart(*parts: tuple[str, bytes], boundary: str = "XyZ") -> tuple[str, bytes]:
+    body = b"".join(
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n'.encode() + value + b"\r\n"
+        for name, value in parts
+    )
+    return f"multipart/form-data; boundary={boundary}", body + f"--{boundary}--\r\n".encode()
+
+
+def test_query_and_form_body_are_merged() -> None:
+    found = read_parameters(b"a=1&b=two%20words+here", FORM, b"c=%C3%BC&d=")
+    assert found.values == {"a": ["1"], "b": ["two words here"], "c": ["\u00fc"], "d": [""]}
+
+
+def test_a_body_without_a_content_type_is_read_as_a_form() -> None:
+    assert read_parameters(b"", "", b"a=1").one("a") == "1"
+
+
+def test_raw_bytes_in_a_form_are_text_too() -> None:
+    assert read_parameters("a=\u00fc".encode(), FORM, "b=\u20ac".encode()).values == {"a": ["\u00fc"], "b": ["\u20ac"]}
+
+
+def test_a_form_may_say_its_character_set() -> None:
+    assert read_parameters(b"", f"{FORM}; charset=ISO-8859-1", b"a=%FC\xfc").one("a") == "\u00fc\u00fc"
+
+
+def test_multipart_parts_are_parameters_also_when_they_are_files() -> None:
+    content_type, body = _multipart(("a", b"1"), ("rest_calls", "[\u20ac]\r\n".encode()))
+    body = body.replace(b'name="a"', b'name="a"; filename="a.txt"')
+    assert read_parameters(b"b=2", content_type, body).values == {
+        "a": ["1"],
+        "rest_calls": ["[\u20ac]\r\n"],
+        "b": ["2"],
+    }
+
+
+def test_members_of_a_json_object_are_parameters_and_lists_stay_json_text() -> None:
+    body = b'{"unique_id": "x\\u00fc", "count": 3, "rest_calls": [{"to": "sip:a@b"}], "delimiter": null}'
+    found = read_parameters(b"", "application/json; charset=utf-8", body)
+    assert found.values == {"unique_id": ["x\u00fc"], "count": ["3"], "rest_calls": ['[{"to": "sip:a@b"}]']}
+
+
+def test_an_empty_body_is_fine_whatever_its_content_type() -> None:
+    assert read_parameters(b"a=1", "application/json", b"").one("a") == "1"
+    assert read_parameters(b"a=1", "image/png", b"").one("a") == "1"
+
+
+def test_a_parameter_given_twice_is_error_0003_wherever_it_came() -> None:
+    for found in (
+        read_parameters(b"a=1&a=1", "", b""),
+        read_parameters(b"a=1", FORM, b"a=1"),
+        read_parameters(b"a=1", "application/json", b'{"a": "1"}'),
+        read_parameters(b"alias=1", FORM, b"a=2"),
+    ):
+        with pytest.raises(HttpProblem) as raised:
+            found.one("a", "alias")
+        assert raised.value.number == "0003"
+        assert raised.value.text.endswith(": a")
+
+
+def test_a_missing_or_empty_mandatory_parameter_is_error_0001() -> None:
+    for found in (Parameters(), read_parameters(b"a=", "", b"")):
+        with pytest.raises(HttpProblem) as raised:
+            found.required("a")
+        assert raised.value.number == "0001"
+        assert raised.value.text == "Missing mandatory parameter: a"
+
+
+def test_an_alias_names_the_same_parameter() -> None:
+    assert read_parameters(b"alias=1", "", b"").required("a", "alias") == "1"
+
+
+@pytest.mark.parametrize(
+    ("query", "content_type", "body", "words"),
+    [
+        (b"a=%FF", "", b"", ["a:", "utf-8", "percent"]),
+        (b"a=\xff", "", b"", ["the query", "utf-8", "byte 2"]),
+        (b"a=%00", "", b"", ["a:", "NUL"]),
+        (b"%00a=1", "", b"", ["NUL"]),
+        (b"", FORM, b"a=\xff", ["the body", "utf-8"]),
+        (b"", f"{FORM}; charset=klingon", b"a=1", ["character set 'klingon'"]),
+        (b"", "application/json", b"{", ["the body", "not a JSON object"]),
+        (b"", "application/json", b"[1]", ["the body", "not a JSON object"]),
+        (b"", "application/json", b'{"a": "\xff"}', ["the body", "utf-8"]),
+        (b"", "application/json", b'{"a": "\\u0000"}', ["a:", "NUL"]),
+        (b"", "application/json", b'{"a": ' + b"[" * 100_000, ["the body", "not a JSON object"]),
+        (b"", "multipart/form-data", b"--x--", ["boundary"]),
+        (b"", "multipart/form-data; boundary=x", b"nonsense", ["multipart"]),
+        (b"", "multipart/form-data; boundary=x", b"--x\r\n\r\n1\r\n--x--\r\n", ["no name"]),
+        (b"&".join(b"a%d=1" % n for n in range(1001)), "", b"", ["the query", "more than 1000"]),
+        (b"a=1&" * 1001, "", b"", ["the query", "more than 1000"]),
+    ],
+)
+def test_what_cannot_be_read_is_error_0002_naming_it(
+    query: bytes, content_type: str, body: bytes, words: list[str]
+) -> None:
+    with pytest.raises(HttpProblem) as raised:
+        read_parameters(query, content_type, body)
+    assert raised.value.number == "0002"
+    for word in words:
+        assert word in raised.value.text
+
+
+def test_a_multipart_body_that_ends_early_is_not_half_read() -> None:
+    content_type, body = _multipart(("a", b"1"), ("b", b"2"))
+    for end in range(1, len(body) - 4):
+        with pytest.raises(HttpProblem) as raised:
+            read_parameters(b"", content_type, body[:end])
+        assert raised.value.number == "0002"
+
+
+def test_a_body_of_another_type_is_415() -> None:
+    with pytest.raises(HttpProblem) as raised:
+        read_parameters(b"", "text/csv", b"a,b")
+    assert raised.value.number == "415"
+    assert "text/csv" in raised.value.text
