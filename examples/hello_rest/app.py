@@ -9,7 +9,6 @@ import json
 import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qs, urlsplit
 
 
 def say(text):
@@ -30,10 +29,12 @@ def message(info):
 
 
 def thanks(info):
-    """The recording is finished: say how long it is; with no actions left the call is hung up."""
+    """The recording is finished: say so; with no actions left the call is hung up."""
     result = info["action_result"]["result"]
+    if not result["contains_sound"]:
+        return [say("I could not hear you. Goodbye.")]
     print(f"recorded {result['seconds_duration']} s as {result['filename']}", flush=True)
-    return [say(f"Thank you. Your message of {round(result['seconds_duration'])} seconds is safe. Goodbye.")]
+    return [say(f"Thank you. You spoke for {round(result['seconds_duration'])} seconds. Goodbye.")]
 
 
 def clock(info):
@@ -58,21 +59,14 @@ PAGES = {"/first": first, "/message": message, "/thanks": thanks, "/clock": cloc
 
 
 class Application(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+    """Turns an HTTP request into a call of the page function, and its actions into the answer."""
 
     def do_POST(self):
-        self.answer(self.rfile.read(int(self.headers.get("Content-Length", 0))))
-
-    def do_GET(self):
-        self.answer(parse_qs(urlsplit(self.path).query).get("instance_info", [""])[0])
-
-    def answer(self, instance_info):
-        page = PAGES.get(urlsplit(self.path).path)
-        if page is None:
+        if self.path not in PAGES:
             return self.send_error(404, "No such page")
         try:
-            info = json.loads(instance_info)
-            body = json.dumps({"api_version": "2.0", "actions": page(info)}).encode()
+            info = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))))
+            body = json.dumps({"api_version": "2.0", "actions": PAGES[self.path](info)}).encode()
         except (ValueError, KeyError, TypeError) as problem:
             return self.send_error(400, f"Not an instance_info: {problem!r}")
         self.send_response(200)
@@ -85,12 +79,20 @@ class Application(BaseHTTPRequestHandler):
         """Keep the terminal for what the pages print."""
 
 
-if __name__ == "__main__":
+def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--port", type=int, default=8090, help="0 takes any free port (default 8090)")
-    with ThreadingHTTPServer(("127.0.0.1", options.parse_args().port), Application) as server:
-        print(f"http://127.0.0.1:{server.server_port}/first", flush=True)
-        try:
-            server.serve_forever()
-        except KeyboardInterrupt:
-            print("stopped")
+    port = options.parse_args().port
+    try:
+        server = ThreadingHTTPServer(("127.0.0.1", port), Application)
+    except (OSError, OverflowError) as problem:
+        sys.exit(f"cannot serve on port {port}: {problem}")
+    print(f"http://127.0.0.1:{server.server_port}/first", flush=True)
+    try:
+        server.serve_forever()
+    except KeyboardInterrupt:
+        print("stopped")
+
+
+if __name__ == "__main__":
+    main()

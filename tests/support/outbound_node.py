@@ -15,7 +15,7 @@ from sqlalchemy import Connection, select
 from callwright.accounts.account import ANY, Account, AccountType, CallerIds
 from callwright.accounts.secrets import PasswordHash
 from callwright.accounts.service import ApplicationKind, CallType, Page, Service
-from callwright.accounts.store import create_account, create_service
+from callwright.accounts.store import create_account, create_service, get_service
 from callwright.apps.instance import InstanceOrder, InstanceResult
 from callwright.db.database import DATABASE_FILE, Database
 from callwright.engine.interface import CallFacts, CallFailed, CallOrder, Engine
@@ -124,14 +124,23 @@ def call_to(to: str = ANSWERS_AT_ONCE, *, given_from: str = "441908273800") -> S
 
 
 def instance_without_pages(
-    database: Database, engine: Engine, *, talk_s: float = 0.0, clock: Callable[[], float] = time.time
+    database: Database,
+    engine: Engine,
+    *,
+    talk_s: float = 0.0,
+    clock: Callable[[], float] = time.time,
+    reached: Callable[[str], None] = lambda step: None,
 ) -> Callable[[InstanceOrder, Callable[[], Awaitable[None]]], Awaitable[InstanceResult]]:
-    """Return a ``run_instance`` that calls, talks for ``talk_s`` seconds, hangs up and closes the records."""
+    """Return a ``run_instance`` that calls, talks for ``talk_s`` seconds, hangs up and closes the records.
+
+    ``reached`` is told "answered", "recorded" and "closed" when that is on disk.
+    """
 
     async def run(order: InstanceOrder, before_invite: Callable[[], Awaitable[None]]) -> InstanceResult:
         async def on_answered(facts: CallFacts, dialog: bytes) -> None:
             at = facts.answered_at or clock()
             await database.write(lambda c: ledger.mark_answered(c, order.call_id, at, dialog))
+            reached("answered")
 
         try:
             call = await engine.place(
@@ -151,14 +160,21 @@ def instance_without_pages(
             await asyncio.sleep(talk_s)
             await call.hang_up()
             outcome = await call.wait_ended()
-        await database.write(lambda c: _close(c, order, outcome, clock()))
+        await database.write(lambda c: _close_call(c, order, outcome, clock()))
+        reached("recorded")
+        await database.write(lambda c: _close_instance(c, order, clock()))
+        reached("closed")
         return InstanceResult(return_code=0, outcome=outcome)
 
     return run
 
 
-def _close(c: Connection, order: InstanceOrder, outcome: Outcome, now: float) -> None:
+def _close_call(c: Connection, order: InstanceOrder, outcome: Outcome, now: float) -> None:
     assert ledger.close_cdr(c, order.call_id, ended_at=now, outcome=outcome)
+    assert ledger.stamp_final_asked(c, order.instance_id, now)
+
+
+def _close_instance(c: Connection, order: InstanceOrder, now: float) -> None:
     assert ledger.close_adr(c, order.instance_id, stopped_at=now, exit_status=0)
 
 

@@ -48,6 +48,15 @@ class Ear:
                     return event
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait until something is true."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + PATIENCE_S
+    while not condition():
+        assert loop.time() < deadline, "it never came true"
+        await asyncio.sleep(0.02)
+
+
 def free_port() -> int:
     """Return a UDP port that was free a moment ago."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:

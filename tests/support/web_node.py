@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -109,6 +110,16 @@ def service_login(name: str = "outbound_test", username: str = "bob@example.com"
 def key_login(key: str, username: str = "bob@example.com") -> dict[str, str]:
     """Return the header of an account's credentials."""
     return basic(f"0-0-0/{username}", key)
+
+
+async def until(condition: Callable[[], bool], *, deadline_s: float = 10.0) -> None:
+    """Return once ``condition`` holds; fail when it does not by the deadline."""
+    pause_s = 0.01
+    for _ in range(round(deadline_s / pause_s)):
+        if condition():
+            return
+        await asyncio.sleep(pause_s)
+    raise AssertionError(f"what was waited for did not happen within {deadline_s:g} s")
 
 
 def seed_references(first: int = 77832) -> Callable[[], ServiceReference]:

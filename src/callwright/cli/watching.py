@@ -23,7 +23,6 @@ _KINDS = {
     "page": "page",
     "page_failed": "page",
     "prompt": "prompt",
-    "digit": "digit",
     "recording": "record",
     "problem": "problem",
     "action_begun": "action",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from enum import Enum
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 
@@ -89,7 +89,7 @@ class OutgoingCall:
             raise CallEnded(await self.wait_ended())
         self._recording = asyncio.create_task(self._record(order), name=f"record {self.call_id}")
         try:
-            await asyncio.wait({self._recording, self._ended}, return_when=asyncio.FIRST_COMPLETED)
+            await _first_of(self._recording, self._ended)
             if self._ended.done():
                 self._leg.stop_recording()
             # Shielded: the file must be closed and reported even when whoever asked for it is gone.
@@ -180,7 +180,7 @@ class OutgoingCall:
             raise CallEnded(await self.wait_ended())
         task = asyncio.create_task(verb(), name=f"verb on {self.call_id}")
         try:
-            await asyncio.wait({task, self._ended}, return_when=asyncio.FIRST_COMPLETED)
+            await _first_of(task, self._ended)
             if task.done():
                 return task.result()
             raise CallEnded(self._ended.result())
@@ -204,3 +204,7 @@ class OutgoingCall:
 
     def _progress(self, what: str, detail: str = "") -> None:
         self._on_progress(CallProgress(call_id=self.call_id, what=what, at=self._clock(), detail=detail))
+
+
+async def _first_of(*futures: asyncio.Future[Any]) -> None:
+    await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)

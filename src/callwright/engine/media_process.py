@@ -57,8 +57,10 @@ class WorkerProcess(asyncio.Protocol):
                 worker.tell(configuration)
                 await worker._ready
         except (TimeoutError, OSError) as error:
-            await worker.end()
-            raise OutsideError(f"the media worker did not start: {error or 'it took too long'}") from error
+            worker.kill()
+            if worker._process is not None:
+                await worker._process.wait()
+            raise OutsideError(f"the media worker did not start: {str(error) or 'it took too long'}") from error
         except asyncio.CancelledError:
             worker.kill()
             raise

@@ -90,7 +90,9 @@ class Playout:
         self._position[rows] += self._step[rows]
         left = self._left[rows]
         self._left[rows] = np.maximum(left - 1, 0)
-        return np.asarray(rows[left == 1], np.int64)
+        ended = np.asarray(rows[left == 1], np.int64)
+        self._position[ended], self._step[ended] = self.law[ended], 0
+        return ended
 
     def skip(self, ticks: int) -> None:
         """Ticks were missed: timestamps move on without packets (RFC 3550, 5.1: they follow the sampling clock)."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import select
 import socket
+import time
 
 from callwright.media.protocol import Command, Frames, Message, Report, pack, read_commands
 
@@ -20,12 +22,11 @@ class Control:
     def __init__(self, sock: socket.socket) -> None:
         sock.setblocking(False)
         self._socket = sock
+        self._epoll = select.epoll()
+        self._epoll.register(sock, select.EPOLLIN)
         self._frames = Frames()
         self._reports: list[Message] = []
         self._unsent = bytearray()
-
-    def fileno(self) -> int:
-        return self._socket.fileno()
 
     @property
     def unsent(self) -> bool:
@@ -35,6 +36,18 @@ class Control:
     def say(self, report: Report) -> None:
         """Queue a report for the next flush."""
         self._reports.append(report)
+
+    def wait(self, timeout_s: float | None) -> bool:
+        """Sleep until the node says something or the time is over, None for as long as it takes; tell which."""
+        if timeout_s is None:
+            return bool(self._epoll.poll(-1))
+        # epoll counts whole milliseconds and rounds up; a tick must not be that late.
+        milliseconds = int(timeout_s * 1000)
+        if self._epoll.poll(milliseconds / 1000):
+            return True
+        if (rest := timeout_s - milliseconds / 1000) > 0:
+            time.sleep(rest)
+        return False
 
     def read(self) -> list[Command]:
         """Read the commands that have come; raise `NodeGone` at the end of the stream."""

@@ -37,10 +37,8 @@ class Sockets:
     (symmetric RTP, RFC 4961), and the kernel keeps strangers out.
     """
 
-    def __init__(self, control_fd: int, accepts: Callable[[Leg, bytes], bool]) -> None:
+    def __init__(self, accepts: Callable[[Leg, bytes], bool]) -> None:
         self._epoll = select.epoll()
-        self._control_fd = control_fd
-        self._epoll.register(control_fd, select.EPOLLIN)
         self._accepts = accepts
         self._latched: dict[int, tuple[int, Callable[[memoryview], int]]] = {}
         self._open: dict[int, Leg] = {}
@@ -50,10 +48,6 @@ class Sockets:
         self._senders: dict[int, Callable[[Packet], int]] = {}
         self.changed = True
         """Whether a leg has got another way of sending since this was last cleared."""
-
-    def wait_for_control(self, timeout_s: float) -> None:
-        """Sleep until the node says something, while there are no legs; below 0 for as long as it takes."""
-        self._epoll.poll(timeout_s)
 
     def listen(self, leg: Leg) -> None:
         """Start reading a leg's sockets, or follow its new negotiated address."""
@@ -88,14 +82,13 @@ class Sockets:
         """How each of the rows sends; one that has nobody to send to drops its packets."""
         return [self._senders.get(row, len) for row in rows]
 
-    def read(self) -> tuple[bool, Batch | None, list[Batch], list[tuple[Leg, bytes]], bool]:
+    def read(self) -> tuple[Batch | None, list[Batch], list[tuple[Leg, bytes]], bool]:
         """Read at most one datagram per socket.
 
-        Returns whether the node said something, a batch with one packet for each leg that got any, batches of one with
+        Returns a batch with one packet for each leg that got any, batches of one with
         what else waited on legs that latched just now, RTCP packets with their legs, and whether there was anything.
         """
         events = self._epoll.poll(0, BATCH)
-        control = False
         rows: list[int] = []
         lengths: list[int] = []
         singles: list[Batch] = []
@@ -112,8 +105,6 @@ class Sockets:
                     continue
                 rows.append(known[0])
                 count += 1
-            elif fd == self._control_fd:
-                control = True
             elif fd in self._open:
                 leg = self._open[fd]
                 for nth, data in enumerate(self._read_unlatched(leg)):
@@ -127,7 +118,7 @@ class Sockets:
             elif fd in self._rtcp:
                 reports.extend(self._read_rtcp(self._rtcp[fd]))
         batch = Batch(np.array(rows), self._buffer[:count], np.array(lengths)) if count else None
-        return control, batch, singles, reports, bool(events)
+        return batch, singles, reports, bool(events)
 
     def _read_unlatched(self, leg: Leg) -> list[bytes]:
         taken: list[bytes] = []

@@ -58,7 +58,7 @@ class Worker:
         self._reception = Reception(self._capacity)
         self._cache = SoundCache(arena)
         self._recorder = Recorder()
-        self._sockets = Sockets(control.fileno(), self._accepts)
+        self._sockets = Sockets(self._accepts)
         self._cname = f"{secrets.token_hex(6)}@{configuration.host}"
         self._legs: dict[int, Leg] = {}
         self._by_row: list[Leg | None] = [None] * self._capacity
@@ -94,9 +94,9 @@ class Worker:
     def _loop(self) -> None:
         due = time.monotonic()
         while True:
-            self._control.flush()
             if not self._legs and not self._inbox:
-                self._sockets.wait_for_control(_READ_EVERY_S if self._control.unsent else -1)
+                self._control.flush()
+                self._inbox_from_control(_READ_EVERY_S if self._control.unsent else None)
                 due = time.monotonic() + TICK_S
             now = time.monotonic()
             if now >= due:
@@ -106,10 +106,13 @@ class Worker:
             self._obey_all(time.monotonic())
             self._cache.take_loaded()
             self._recorder.take_closed()
-            pause = due - time.monotonic()
-            if pause > 0 and self._legs and not self._inbox:
-                self._control.flush()
-                time.sleep(min(pause, _READ_EVERY_S))
+            self._control.flush()
+            pause = 0.0 if self._inbox else min(due - time.monotonic(), _READ_EVERY_S)
+            self._inbox_from_control(max(pause, 0.0))
+
+    def _inbox_from_control(self, timeout_s: float | None) -> None:
+        if self._control.wait(timeout_s):
+            self._inbox.extend(self._control.read())
 
     def _keep_time(self, now: float, due: float) -> float:
         """Note how late this tick is; return when the next one is due. After a long stop the lost ticks are not made
@@ -192,13 +195,11 @@ class Worker:
 
     def _read(self, now: float) -> None:
         for _ in range(_READINGS):
-            control, batch, singles, reports, anything = self._sockets.read()
+            batch, singles, reports, anything = self._sockets.read()
             for received in (batch, *singles) if batch is not None else ():
                 self._receive(received, now)
             for leg, datagram in reports:
                 leg.take_reports(datagram, int(self._playout.ssrc[leg.row]), now, now + self._to_wall)
-            if control:
-                self._inbox.extend(self._control.read())
             if not anything:
                 return
 

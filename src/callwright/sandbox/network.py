@@ -94,6 +94,7 @@ class SimulatedNetwork:
         self._timer: asyncio.TimerHandle | None = None
         self._busy = asyncio.Event()
         self._finished: asyncio.Queue[tuple[Observation, bytes]] = asyncio.Queue()
+        self._writing: asyncio.Future[None] | None = None
         self._loop.add_reader(sock.fileno(), self._readable)
 
     @classmethod
@@ -137,6 +138,8 @@ class SimulatedNetwork:
             self._timer.cancel()
         self._loop.remove_reader(self._sock.fileno())
         self._sock.close()
+        if self._writing is not None:
+            await self._writing
         while not self._finished.empty():
             await asyncio.to_thread(self._write, *self._finished.get_nowait())
         self._rings.close()
@@ -352,7 +355,9 @@ class SimulatedNetwork:
     async def _write_for_ever(self) -> None:
         while True:
             observation, heard = await self._finished.get()
-            await asyncio.to_thread(self._write, observation, heard)
+            # Cancelling must not lose what was taken from the queue: `close` waits for it.
+            self._writing = asyncio.ensure_future(asyncio.to_thread(self._write, observation, heard))
+            await asyncio.shield(self._writing)
 
     def _write(self, observation: Observation, heard: bytes) -> None:
         try:

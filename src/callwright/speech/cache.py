@@ -8,6 +8,7 @@ opened or closed. All functions here touch the disk: call them from a thread.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import os
@@ -122,7 +123,8 @@ class SoundCache:
             os.utime(part, (now, now))
             part.replace(path)
         except OSError as error:
-            part.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # what could not be written is told; what is left of it is nothing more
+                part.unlink()
             raise CacheUnusable(f"A prompt could not be written to {self.folder}: {error.strerror}.") from error
         if not private:
             with self._lock:

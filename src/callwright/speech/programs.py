@@ -42,8 +42,9 @@ class FliteSynthesiser:
     engine = "flite"
     max_characters = 1000  # what it takes grows faster than the text: this much takes well under a second
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, *, limit_s: float = RUN_LIMIT_S) -> None:
         self.version = program.version
+        self._limit_s = limit_s
         self._path = program.path
         self._places = asyncio.Semaphore(_AT_ONCE)
 
@@ -55,7 +56,13 @@ class FliteSynthesiser:
         try:
             command = [self._path, "-voice", voice.name, "--setf", f"duration_stretch={1 / rate:.3f}"]
             async with self._places:
-                await _run([*command, "-o", f"/proc/self/fd/{memory}"], plain, self.engine, pass_fds=(memory,))
+                await _run(
+                    [*command, "-o", f"/proc/self/fd/{memory}"],
+                    plain,
+                    self.engine,
+                    limit_s=self._limit_s,
+                    pass_fds=(memory,),
+                )
             size = os.fstat(memory).st_size
             if size > _MAX_BYTES:
                 raise SynthesisFailed(f"flite made {size} bytes of sound of one text: more than we accept.")
@@ -73,8 +80,9 @@ class EspeakSynthesiser:
     engine = "espeak-ng"
     max_characters = 1000
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, *, limit_s: float = RUN_LIMIT_S) -> None:
         self.version = program.version
+        self._limit_s = limit_s
         self._path = program.path
         self._places = asyncio.Semaphore(_AT_ONCE)
 
@@ -84,7 +92,7 @@ class EspeakSynthesiser:
         # -b 1: UTF-8. --stdin reads to the end before it speaks, so line ends do not matter.
         command = [self._path, "-v", voice.name, "-s", pace, "-b", "1", "--stdin", "--stdout"]
         async with self._places:
-            output = await _run(command, text.encode("utf-8", "ignore"), self.engine)
+            output = await _run(command, text.encode("utf-8", "ignore"), self.engine, limit_s=self._limit_s)
         return wav_sound(output, self.engine)
 
     async def close(self) -> None:
@@ -141,8 +149,8 @@ async def _run(
     text: bytes,
     engine: str,
     *,
+    limit_s: float,
     pass_fds: tuple[int, ...] = (),
-    limit_s: float = RUN_LIMIT_S,
     any_code: bool = False,
 ) -> bytes:
     try:

@@ -111,6 +111,16 @@ class Speech:
         self._engines = {}
         await asyncio.to_thread(self._cache.close)
 
+    async def warm_up(self, default_selector: str = "") -> None:
+        """Start the engine of a voice ahead of its first text, which then need not wait a second for the model."""
+        voice = self._in_turn(resolve(None, default_selector, self._engines))[0]
+        try:
+            await self._engines[voice.engine].speak("Ready.", voice, 1.0)
+        except SynthesisFailed as problem:
+            log.warning(
+                "A speech engine did not start.", action="speech_engine_failed", engine=voice.engine, why=str(problem)
+            )
+
     async def render(
         self, text: str, *, selector: str | None, default_selector: str, private: bool = False
     ) -> Rendered:

@@ -11,14 +11,14 @@ from callwright.values.errors import RequestError
 
 MAX_DESTINATION_CHARS = 2000
 
-_BARE_NUMBER = re.compile(r"\d+(-\d+)*")  # our choice (ruling 8): any number of single dashes between digits
-_NUMBER = re.compile(r"\+?\d+(-\d+)*")
+_BARE_NUMBER = re.compile(r"[0-9]+(-[0-9]+)*")  # our choice (ruling 8): any number of single dashes between digits
+_NUMBER = re.compile(r"\+?[0-9]+(-[0-9]+)*")
 _MIN_DIGITS, _MAX_DIGITS = 2, 18  # E.164 allows 15; short codes and carrier prefixes need room on either side
 _SIP_HOST = (
     r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*\.?|\[[0-9A-Fa-f:.]+\])"
 )
 _SIP_USER = r"(?:[A-Za-z0-9\-_.!~*'()&=+$,;?/:]|%[0-9A-Fa-f]{2})+"
-_SIP = re.compile(rf"(?:{_SIP_USER}@)?{_SIP_HOST}(?::\d{{1,5}})?(?:;[A-Za-z0-9\-_.!~*'+%=;]+)?")
+_SIP = re.compile(rf"(?:{_SIP_USER}@)?{_SIP_HOST}(?::[0-9]{{1,5}})?(?:;[A-Za-z0-9\-_.!~*'+%=;]+)?")
 _NAME = re.compile(r"[^\s\x00-\x1f\x7f/]{1,255}")
 _WSS = re.compile(r"//[^\s\x00-\x20\x7f/?#]+(?:[/?][^\s\x00-\x20\x7f#]*)?")
 

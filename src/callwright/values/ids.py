@@ -16,9 +16,9 @@ ServiceReference = NewType("ServiceReference", str)
 InstanceId = NewType("InstanceId", str)
 CallId = NewType("CallId", str)
 
-_REFERENCE = re.compile(r"[0-9a-f]{8}_\d+\.\d+\.\d+")
-_INSTANCE = re.compile(r"[0-9a-f]{16}\.\d+")
-_CALL = re.compile(r"[0-9a-f]{16}\.\d+\.\d+")
+_REFERENCE = re.compile(r"[0-9a-f]{8}_[0-9]+\.[0-9]+\.[0-9]+")
+_INSTANCE = re.compile(r"[0-9a-f]{16}\.[0-9]+")
+_CALL = re.compile(r"[0-9a-f]{16}\.[0-9]+\.[0-9]+")
 
 
 def service_reference(hex8: str, node: int, epoch_s: int, counter: int) -> ServiceReference:

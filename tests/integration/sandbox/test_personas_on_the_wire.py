@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.support.calling_phone import CallingPhone
 
 from callwright.media import offer_answer, tones
 from callwright.media.codec import PCMU
@@ -21,7 +22,6 @@ from callwright.sandbox.process import SandboxProcess, start_sandbox
 from callwright.sip.core import Credentials
 from callwright.sip.event import Answered, ByeDone, Ended, ExtraAnswer, Failed, PingDone, Provisional
 from callwright.sip.message import Request, Response
-from tests.support.calling_phone import CallingPhone
 
 
 @asynccontextmanager

@@ -13,13 +13,13 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.support.calling_phone import CallingPhone
+from tests.support.sipp import SippResult, call_with_sipp, needs_sipp
 
 from callwright.sandbox.observation import EndedBy
 from callwright.sandbox.observations import read_observations, read_rings
 from callwright.sandbox.process import SandboxFailed, SandboxProcess, start_sandbox
 from callwright.sip.event import Answered, Ended
-from tests.support.calling_phone import CallingPhone
-from tests.support.sipp import SippResult, call_with_sipp, needs_sipp
 
 _PARENT = """
 import asyncio, os, sys

@@ -7,13 +7,13 @@ from collections.abc import Awaitable, Callable
 
 import numpy as np
 import pytest
+from tests.support.calling_phone import CallingPhone
+from tests.support.sipp import SippResult, answering, needs_sipp
 
 from callwright.media import tones
 from callwright.sip.core import Credentials
 from callwright.sip.event import Answered, ByeDone, Ended, Failed, Provisional
 from callwright.sip.message import Request, Response
-from tests.support.calling_phone import CallingPhone
-from tests.support.sipp import SippResult, answering, needs_sipp
 
 pytestmark = needs_sipp
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.support.sip_sipp import PATIENCE_S, Ear, needs_sipp, sip_socket, sipp, until
 
 from callwright.sip.agenda import Timers
 from callwright.sip.core import Credentials, InvitePlan, SipCore
@@ -23,7 +24,6 @@ from callwright.sip.event import (
     Reoffered,
     Send,
 )
-from tests.support.sip_sipp import PATIENCE_S, Ear, needs_sipp, sip_socket, sipp
 
 pytestmark = needs_sipp
 
@@ -305,8 +305,6 @@ def test_a_hundred_calls_ten_at_a_time_leave_nothing_behind(tmp_path: Path) -> N
                         assert (await ear.next(ByeDone)).code == 200
                 await far.succeeds()
             assert sip.core.calls() == 0
-            async with asyncio.timeout(PATIENCE_S):
-                while sip.core.dialogs():
-                    await asyncio.sleep(0.05)
+            await until(lambda: sip.core.dialogs() == 0)
 
     asyncio.run(story())

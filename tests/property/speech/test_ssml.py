@@ -10,41 +10,47 @@ from callwright.speech.ssml import MAX_PAUSE_S, Pause, Words, parse
 
 _PARTS = st.sampled_from(
     [
-        "<speak>",
-        "</speak>",
-        "<p>",
-        "</p>",
-        "<s>",
-        "</s>",
-        "<break/>",
-        '<break time="1s"/>',
-        '<break time="1e9s"/>',
-        "<sub>",
+        *(
+            "<speak>",
+            "</speak>",
+            "<p>",
+            "</p>",
+            "<s>",
+            "</s>",
+            "<break/>",
+            '<break time="1s"/>',
+            '<break time="1e9s"/>',
+        ),
+        *("<sub>", '<sub alias="x">', "</sub>", '<prosody rate="slow">', "</prosody>", "</say-as>", "<a:b>", "</a:b>"),
+        *(
+            '<say-as interpret-as="digits">',
+            "&",
+            "&amp;",
+            "&#0;",
+            "&#x110000;",
+            "<",
+            ">",
+            "<!--",
+            "-->",
+            "<![CDATA[",
+            "]]>",
+        ),
+        *(
+            "<!DOCTYPE a>",
+            "<?xml ?>",
+            "<?pi?>",
+            "<a b='",
+            "hello ",
+            "12 ",
+            ". ",
+            "\n\n",
+            '"',
+            "'",
+            "=",
+            "\x00",
+            "\ud800",
+        ),
     ]
-    + [
-        '<sub alias="x">',
-        "</sub>",
-        '<prosody rate="slow">',
-        "</prosody>",
-        '<say-as interpret-as="digits">',
-        "</say-as>",
-    ]
-    + [
-        "&",
-        "&amp;",
-        "&#0;",
-        "&#x110000;",
-        "<",
-        ">",
-        "<!--",
-        "-->",
-        "<![CDATA[",
-        "]]>",
-        "<!DOCTYPE a>",
-        "<?xml ?>",
-        "<?pi?>",
-    ]
-    + ["hello ", "12 ", ". ", "\n\n", '"', "'", "=", "\x00", "\ud800", "é", "<a b='", "<a:b>", "</a:b>"]
 )
 _TEXTS = st.one_of(st.lists(_PARTS, max_size=15).map("".join), st.text(max_size=80))
 

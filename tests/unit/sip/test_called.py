@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from tests.support.sip_talk import ANSWER, OFFER, PEER, Conversation, request_from_peer
 
 from callwright.sip.auth import make_challenge, verify
 from callwright.sip.core import Credentials
 from callwright.sip.errors import UnknownCall, UnsafeText, WrongMoment
 from callwright.sip.event import Acked, ByeDone, CancelledByPeer, Ended, ForkEnded, Invited
 from callwright.sip.message import Request, Response
-from tests.support.sip_talk import ANSWER, OFFER, PEER, Conversation, request_from_peer
 
 
 def is_called(talk: Conversation, **changes: object) -> tuple[str, Request]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from tests.support.sip_talk import ANSWER, OFFER, PEER, US, Conversation, plan, response_to
 
 from callwright.sip.core import Credentials, InvitePlan
 from callwright.sip.errors import UnsafeText
 from callwright.sip.event import Answered, ByeDone, Ended, ExtraAnswer, Failed, Provisional, Trying
 from callwright.sip.message import Request
-from tests.support.sip_talk import ANSWER, OFFER, PEER, US, Conversation, plan, response_to
 
 CHALLENGE = ("WWW-Authenticate", 'Digest realm="trunk", nonce="n1", algorithm=MD5, qop="auth"')
 ALICE = Credentials(user="alice", password="secret")
@@ -69,7 +69,7 @@ def test_a_provisional_answer_stops_the_repetitions_for_good() -> None:
 
 def test_early_media_of_several_telephones_is_reported_with_their_tags() -> None:
     with Conversation() as talk:
-        _, invite = talk.calls()
+        handle, invite = talk.calls()
         talk.answers(invite, 180, tag="one")
         talk.answers(invite, 183, tag="two", body=b"v=0 early")
         one, two = talk.hears(Provisional, Provisional)
@@ -80,7 +80,7 @@ def test_early_media_of_several_telephones_is_reported_with_their_tags() -> None
         talk.answers(invite, 200, tag="two", body=ANSWER)
         assert talk.expects_request("ACK").head.to.tag == "two"
         assert talk.hears_one(Answered).tag == "two"
-        talk.core.bye(_, talk.now)
+        talk.core.bye(handle, talk.now)
         bye = talk.expects_request("BYE")
         assert bye.head.to.tag == "two"
         talk.answers(bye, 200)
@@ -89,9 +89,9 @@ def test_early_media_of_several_telephones_is_reported_with_their_tags() -> None
 
 def test_answer_is_acknowledged_along_the_route_with_a_branch_of_its_own() -> None:
     with Conversation() as talk:
-        _, invite = talk.calls()
+        handle, invite = talk.calls()
         routes = (("Record-Route", "<sip:near.example.com:5080;lr>, <sip:far.example.com;lr>"),)
-        talk.answers(invite, 200, body=ANSWER, headers=routes[:1], contact="<sip:bob@10.0.0.9:5099;transport=UDP>")
+        talk.answers(invite, 200, body=ANSWER, headers=routes, contact="<sip:bob@10.0.0.9:5099;transport=UDP>")
         ack = talk.expects_request("ACK", to=("far.example.com", 5060))
         assert ack.uri == "sip:bob@10.0.0.9:5099;transport=UDP"
         assert ack.headers.all("route") == ["<sip:far.example.com;lr>", "<sip:near.example.com:5080;lr>"]
@@ -99,7 +99,7 @@ def test_answer_is_acknowledged_along_the_route_with_a_branch_of_its_own() -> No
         assert ack.head.cseq == invite.head.cseq
         answered = talk.hears_one(Answered)
         assert (answered.code, answered.body, answered.source) == (200, ANSWER, PEER)
-        talk.core.bye(_, talk.now)
+        talk.core.bye(handle, talk.now)
         bye = talk.expects_request("BYE", to=("far.example.com", 5060))
         assert bye.uri == ack.uri
         assert bye.head.cseq == invite.head.cseq + 1

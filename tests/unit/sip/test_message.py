@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import pytest
+from tests.support.sip_talk import request_from_peer
 
 from callwright.sip.errors import SipParseError
 from callwright.sip.headers import Headers
 from callwright.sip.message import Request, Response, contact_of, read_head, route_set_of
 from callwright.sip.parser import parse_message
-from tests.support.sip_talk import request_from_peer
 
 
 def test_content_length_is_always_the_true_one() -> None:

@@ -10,7 +10,8 @@ from callwright.sip.parser import MAX_HEADERS, BadRequest, parse_message
 
 INVITE = (
     b"INVITE sip:bob@example.com SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK1\r\nFrom: <sip:a@h>;tag=1\r\n"
-    b"To: <sip:bob@example.com>\r\nCall-ID: c1\r\nCSeq: 1 INVITE\r\nSubject: folded\r\n  text\r\nContent-Length: 4\r\n\r\nbody"
+    b"To: <sip:bob@example.com>\r\nCall-ID: c1\r\nCSeq: 1 INVITE\r\nSubject: folded\r\n  text\r\n"
+    b"Content-Length: 4\r\n\r\nbody"
 )
 OK = (
     b"SIP/2.0 200 Sehr gut\r\nVia: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK1\r\nf: <sip:a@h>;tag=1\r\n"

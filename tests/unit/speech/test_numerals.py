@@ -20,12 +20,11 @@ from callwright.speech import numerals
         ("1000", "one thousand"),
         ("1,234,567", "one million two hundred thirty-four thousand five hundred sixty-seven"),
         ("1000000", "one million"),
-        ("999999999999999", "nine hundred ninety-nine trillion nine hundred ninety-nine billion nine hundred ninety-nine "
-         "million nine hundred ninety-nine thousand nine hundred ninety-nine"),
+        ("900000000000009", "nine hundred trillion nine"),
         ("007", "zero zero seven"),
-        ("1000000000000000", "one zero zero zero, zero zero zero zero, zero zero zero zero, zero zero zero zero"),
+        ("1234567812345678", ", ".join(["one two three four, five six seven eight"] * 2)),
     ],
-)  # fmt: skip
+)
 def test_cardinals_are_read_as_quantities(digits: str, words: str) -> None:
     assert numerals.cardinal(digits) == words
 
@@ -33,10 +32,20 @@ def test_cardinals_are_read_as_quantities(digits: str, words: str) -> None:
 @pytest.mark.parametrize(
     ("digits", "words"),
     [
-        ("1", "first"), ("2", "second"), ("3", "third"), ("5", "fifth"), ("8", "eighth"), ("9", "ninth"), ("11", "eleventh"),
-        ("12", "twelfth"), ("20", "twentieth"), ("21", "twenty-first"), ("100", "one hundredth"), ("113", "one hundred thirteenth"),
+        ("1", "first"),
+        ("2", "second"),
+        ("3", "third"),
+        ("5", "fifth"),
+        ("8", "eighth"),
+        ("9", "ninth"),
+        ("11", "eleventh"),
+        ("12", "twelfth"),
+        ("20", "twentieth"),
+        ("21", "twenty-first"),
+        ("100", "one hundredth"),
+        ("113", "one hundred thirteenth"),
     ],
-)  # fmt: skip
+)
 def test_ordinals_change_their_last_word(digits: str, words: str) -> None:
     assert numerals.ordinal(digits) == words
 
@@ -59,9 +68,20 @@ def test_years_are_read_in_pairs(digits: str, words: str) -> None:
 
 @pytest.mark.parametrize(
     ("length", "groups"),
-    [(1, [1]), (4, [4]), (5, [3, 2]), (6, [3, 3]), (7, [3, 4]), (8, [4, 4]), (9, [3, 3, 3]), (10, [3, 3, 4]), (11, [3, 4, 4]),
-     (14, [3, 3, 4, 4]), (16, [4, 4, 4, 4])],
-)  # fmt: skip
+    [
+        (1, [1]),
+        (4, [4]),
+        (5, [3, 2]),
+        (6, [3, 3]),
+        (7, [3, 4]),
+        (8, [4, 4]),
+        (9, [3, 3, 3]),
+        (10, [3, 3, 4]),
+        (11, [3, 4, 4]),
+        (14, [3, 3, 4, 4]),
+        (16, [4, 4, 4, 4]),
+    ],
+)
 def test_long_digit_strings_are_spelt_in_groups_of_three_and_four(length: int, groups: list[int]) -> None:
     spoken = numerals.spelt_digits("5" * length)
     assert [len(group.split()) for group in spoken.split(", ")] == groups

@@ -41,6 +41,7 @@ USER_AGENT = "callwright"
 _REDIRECTS = {301, 302, 303, 307, 308}
 _REDIRECTS_KEEPING_METHOD = {307, 308}
 _READ_BYTES = 64 * 1024
+_BROKE = "the connection broke before the answer was complete"
 
 
 class AddressRefused(OSError):
@@ -155,6 +156,7 @@ class PageClient:
             timeout=aiohttp.ClientTimeout(total=None, connect=self.connect_timeout_s),
             # Compression is not asked for: a small answer that unfolds to gigabytes is somebody's attack.
             headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
+            middlewares=(_just_once,),
         )
         try:
             yield PageSession(self, http, cache_scope)
@@ -296,9 +298,19 @@ class PageSession:
             case aiohttp.ClientResponseError():
                 return _Failed("the answer is not HTTP")
             case aiohttp.ClientConnectionError() | aiohttp.ClientPayloadError():
-                return _Failed("the connection broke before the answer was complete")
+                return _Failed(_BROKE)
             case _:
                 return _Failed(f"the request failed: {error}")
+
+
+async def _just_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Turn a broken connection into an error of ours: after one of its own, aiohttp would send a GET a second time."""
+    try:
+        return await handler(request)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise _Failed(_BROKE) from error
 
 
 async def _read(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:

@@ -1,0 +1,126 @@
+"""A node is killed at every step, and at random moments; afterwards everything promised must be true."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from callwright.outbound.start import OVER, StartState
+from callwright.outbound.tables import attempts, starts
+from callwright.records.tables import adrs, cdrs, error_records
+from tests.support import outbound_node as node
+
+REPOSITORY = Path(__file__).parents[3]
+
+STEPS = [
+    "committed 2",
+    "claimed 1",
+    "claimed 3",
+    "stamped 1",
+    "stamped 4",
+    "dialling 1",
+    "dialling 3",
+    "rung 1",
+    "rung 5",
+    "answered 1",
+    "answered 2",
+    "recorded 1",
+    "closed 1",
+    "closed 3",
+    "finished 2",
+    "opened 1",
+    "taken_over 1",
+    "final_stamped 1",
+    "bye 1",
+]
+
+
+class World:
+    """A data folder, what the world saw of all its lives, and the child processes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "data"
+        self.log = folder / "world.log"
+        with node.open_database(self.folder) as database:
+            database.write_now(lambda c: node.add_service(c, node.add_account(c, max_cps=100.0).id))
+
+    def start(self, *, accept: int, die_at: str = "") -> subprocess.Popen[bytes]:
+        arguments = [str(self.folder), str(self.log), str(accept), die_at]
+        return subprocess.Popen([sys.executable, "-m", "tests.support.outbound_child", *arguments], cwd=REPOSITORY)
+
+    def live(self, *, accept: int, die_at: str = "") -> int:
+        """Run one life to its end and return its exit code."""
+        return self.start(accept=accept, die_at=die_at).wait(timeout=60)
+
+    def saw(self, what: str) -> list[str]:
+        lines = self.log.read_text().splitlines() if self.log.exists() else []
+        return [line.partition(" ")[2] for line in lines if line.startswith(what)]
+
+    def check(self) -> None:
+        """Assert every promise against the world's log and the database."""
+        rung = Counter(call.partition(".")[0] for call in self.saw("RING"))
+        with node.open_database(self.folder) as database:
+            rows = database.read_now(lambda c: c.execute(select(starts)).all())
+            tried = database.read_now(lambda c: c.execute(select(attempts)).all())
+            records = database.read_now(lambda c: c.execute(select(adrs)).all())
+            calls = database.read_now(lambda c: c.execute(select(cdrs)).all())
+            errors = database.read_now(lambda c: c.execute(select(error_records)).all())
+        instance_of = {row.reference: (row.instance_id or "").partition(".")[0] for row in rows}
+        assert set(self.saw("ACCEPTED")) <= instance_of.keys(), "what was acknowledged exists"
+        assert {StartState(row.state) for row in rows} <= OVER, "every start is over"
+        assert rung.keys() <= set(instance_of.values()), "nobody rang who was not started"
+        assert set(rung.values()) <= {1}, "no call was dialled twice"
+        assert len(tried) == len({attempt.start_id for attempt in tried}), "no start was tried twice"
+        dialled = {attempt.instance_id.partition(".")[0] for attempt in tried}
+        assert rung.keys() <= dialled, "nobody rang before the stamp was on disk"
+        assert dialled == {row.instance_id.partition(".")[0] for row in records}, "a record for each attempt, once"
+        assert dialled == {row.call_id.partition(".")[0] for row in calls}
+        assert all(row.stopped_at is not None for row in records), "every ADR is closed"
+        assert all(row.ended_at is not None for row in calls), "every CDR is closed"
+        restarted = {row.instance_id for row in rows if row.return_code == -90}
+        assert restarted == {error.instance_id for error in errors}, "who was cut off has exactly one error record"
+        assert all(row.return_code in (0, -90) for row in rows if row.state == StartState.FINISHED)
+        finals = Counter(self.saw("FINAL"))
+        assert set(finals.values()) <= {1}, "no final page was asked for twice"
+        assert not (set(self.saw("BYE")) - set(self.saw("RING"))), "only calls of ours are hung up"
+
+
+@pytest.mark.timeout(300)
+def test_killed_at_every_step_nobody_is_rung_twice_and_everything_ends(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    for step in STEPS:
+        # After "opened", "taken_over", "final_stamped" and "bye" comes a life that finds what the one before left.
+        if step in ("final_stamped 1", "bye 1"):
+            world.live(accept=3, die_at="answered 1")
+        assert world.live(accept=6, die_at=step) == -signal.SIGKILL, f"the life dies at {step!r}"
+    assert world.live(accept=3) == 0
+    world.check()
+    assert len(world.saw("ACCEPTED")) >= 6 * (len(STEPS) - 5)
+    assert world.saw("BYE"), "calls that were up when the node died were hung up by the next life"
+    assert world.saw("FINAL"), "their final page was asked for"
+
+
+@pytest.mark.timeout(300)
+def test_killed_at_random_moments_nobody_is_rung_twice_and_everything_ends(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    chance = random.Random(20)
+    for life in range(6):
+        accepted = len(world.saw("ACCEPTED"))
+        child = world.start(accept=30)
+        deadline = time.monotonic() + 30
+        while len(world.saw("ACCEPTED")) < accepted + 5 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(chance.uniform(0, 0.6))
+        child.kill()
+        assert child.wait(timeout=10) in (-signal.SIGKILL, 0), f"life {life} was killed, or had nothing left to do"
+    assert world.live(accept=3) == 0
+    world.check()
+    assert len(world.saw("RING")) >= 30

@@ -1,0 +1,114 @@
+"""One life of a node, as a process of its own that can be killed: ``python -m tests.support.outbound_child``.
+
+Arguments: the data folder, the log, how many starts to accept, and where to die ("step number", or "" to live until
+everything is over). Each line of the log is appended and on disk before the life goes on: what the world saw (RING,
+BYE, FINAL) and what a client was promised (ACCEPTED).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+from callwright.apps.instance import InstanceOrder
+from callwright.engine.interface import CallFacts, CallOrder
+from callwright.outbound import queue, recovery
+from callwright.outbound.events import StartEvent
+from callwright.records import ledger
+from callwright.records.settings import DEFAULT_SETTINGS
+from callwright.testing.fake_engine import FakeEngine
+from callwright.values.ids import ServiceId
+from callwright.values.outcome import Outcome
+from tests.support import outbound_node as node
+
+DESTINATIONS = (node.ANSWERS_AT_ONCE, node.BUSY, "tel:999005550009")
+LONGEST_LIFE_S = 30.0
+
+
+class Life:
+    def __init__(self, log: Path, die_at: str) -> None:
+        self._log = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self._counts: Counter[str] = Counter()
+        self._die_step, _, number = die_at.partition(" ")
+        self._die_number = int(number or 1)
+
+    def write(self, line: str) -> None:
+        os.write(self._log, f"{line}\n".encode())
+        os.fsync(self._log)
+
+    def reached(self, step: str) -> None:
+        """Die here if this is the place."""
+        self._counts[step] += 1
+        if step == self._die_step and self._counts[step] == self._die_number:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def told(self, event: StartEvent) -> None:
+        self.reached(event.step)
+
+    def rings(self, order: CallOrder) -> None:
+        self.write(f"RING {order.call_id}")
+        self.reached("rung")
+
+    async def hang_up_saved(self, saved: bytes) -> None:
+        self.write(f"BYE {saved.decode().rpartition(' ')[2]}")
+        self.reached("bye")
+
+    async def live(self, folder: Path, accept: int) -> None:
+        with node.open_database(folder) as database:
+            self.reached("opened")
+            found = database.write_now(
+                lambda c: recovery.take_over(
+                    c, incarnation=database.incarnation, now=time.time(), records=DEFAULT_SETTINGS
+                )
+            )
+            self.reached("taken_over")
+
+            async def ask_final(order: InstanceOrder, facts: CallFacts, outcome: Outcome) -> None:
+                if await database.write(lambda c: ledger.stamp_final_asked(c, order.instance_id, time.time())):
+                    self.reached("final_stamped")
+                    self.write(f"FINAL {order.call_id}")
+
+            engine = FakeEngine(on_ring=self.rings, speed=5.0)
+            identifiers = node.counted_identifiers(first=1_000_000 * database.incarnation)
+            dispatcher = node.make_dispatcher(
+                database,
+                engine,
+                identifiers=identifiers,
+                events=self.told,
+                run_instance=node.instance_without_pages(database, engine, talk_s=0.02, reached=self.reached),
+            )
+            async with asyncio.timeout(LONGEST_LIFE_S), node.dispatching(dispatcher), asyncio.TaskGroup() as group:
+                group.create_task(
+                    recovery.end_abandoned(
+                        found,
+                        database=database,
+                        hang_up_saved=self.hang_up_saved,
+                        ask_final=ask_final,
+                        clock=time.time,
+                        records=DEFAULT_SETTINGS,
+                        events=self.told,
+                    )
+                )
+                service = database.read_now(lambda c: node.get_service(c, ServiceId(1)))
+                for number in range(accept):
+                    call = node.call_to(DESTINATIONS[number % len(DESTINATIONS)])
+                    enqueued = await database.write(
+                        lambda c, call=call: node.enqueue(c, service, [call], identifiers=identifiers, now=time.time())
+                    )
+                    self.reached("committed")
+                    self.write(f"ACCEPTED {enqueued.references[0]}")
+                    dispatcher.wake(service.id)
+                self.write("READY")
+                while await database.read(lambda c: queue.length(c, service.id)) or dispatcher.running:
+                    await asyncio.sleep(0.05)
+        self.write("DONE")
+
+
+if __name__ == "__main__":
+    folder, log, accept, die_at = sys.argv[1:]
+    asyncio.run(Life(Path(log), die_at).live(Path(folder), int(accept)))
