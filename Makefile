@@ -1,6 +1,6 @@
 # Every habit of this project is one word; `make help` lists them.
 .DEFAULT_GOAL := all
-.PHONY: all setup demo run test test-fast check lint format types floors lock lock-check bench crashtest clean help
+.PHONY: all setup demo run test test-fast check lint format types floors lock lock-check clean help
 
 VENV    := .venv
 BIN     := $(VENV)/bin
@@ -66,8 +66,7 @@ lock: $(VENV)/.dev ## rewrite the hash-pinned requirement files from pyproject.t
 lock-check: $(VENV)/.dev ## fail when the requirement files are not what pyproject.toml asks for
 	@$(BIN)/python requirements/compile.py --check
 
-bench: $(VENV)/.dev ## speed figures beside the machine's own ceiling
-	@$(BIN)/python -m bench $(ARGS)
+
 
 clean: ## remove the environment and every cache
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist src/*.egg-info

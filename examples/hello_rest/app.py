@@ -34,7 +34,7 @@ def thanks(info):
     if not result["contains_sound"]:
         return [say("I could not hear you. Goodbye.")]
     print(f"recorded {result['seconds_duration']} s as {result['filename']}", flush=True)
-    return [say(f"Thank you. You spoke for {round(result['seconds_duration'])} seconds. Goodbye.")]
+    return [say(f"Thank you. Your message is {round(result['seconds_duration'])} seconds long. Goodbye.")]
 
 
 def clock(info):

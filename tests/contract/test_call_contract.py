@@ -46,13 +46,14 @@ def in_world(request: pytest.FixtureRequest) -> InWorld:
     return run
 
 
-def recording(path: Path, **changes: float) -> RecordingOrder:
+def recording(path: Path, *, beep: bool = False, **changes: float) -> RecordingOrder:
     limits = {"max_duration_s": 10.0, "max_silence_s": 1.0, "max_initial_silence_s": 2.0} | changes
     return RecordingOrder(
         path=str(path),
         max_duration_s=limits["max_duration_s"],
         max_silence_s=limits["max_silence_s"],
         max_initial_silence_s=limits["max_initial_silence_s"],
+        beep=beep,
         format=RecordingFormat.ALAW,
     )
 
@@ -327,7 +328,7 @@ def test_file_without_sound_is_media_unavailable(in_world: InWorld, tmp_path: Pa
 def test_key_pressed_after_the_first_prompt_waits_until_it_is_taken(in_world: InWorld) -> None:
     async def story(world: World) -> None:
         call = await reach(world, "0001")
-        await call.play([SHORT])
+        await call.play(world.prompt)
         await call.keys.arrived()
         assert call.keys.peek() == "1"
         assert await call.keys.next(0.0) == "1"
@@ -340,7 +341,7 @@ def test_key_pressed_after_the_first_prompt_waits_until_it_is_taken(in_world: In
 def test_taking_all_keys_leaves_none(in_world: InWorld) -> None:
     async def story(world: World) -> None:
         call = await reach(world, "0001")
-        await call.play([SHORT])
+        await call.play(world.prompt)
         await call.keys.arrived()
         assert call.keys.take_all() == "1"
         assert call.keys.take_all() == ""
@@ -364,8 +365,8 @@ def test_waiting_for_a_key_that_does_not_come_gives_none(in_world: InWorld) -> N
 def test_recording_keeps_what_the_far_end_says_and_ends_on_its_silence(in_world: InWorld, tmp_path: Path) -> None:
     async def story(world: World) -> None:
         call = await reach(world, "0001")
-        await call.play([SHORT])
-        recorded = await call.record(recording(tmp_path / "said.wav", max_initial_silence_s=5.0))
+        await call.play(world.prompt)
+        recorded = await call.record(recording(tmp_path / "said.wav", max_initial_silence_s=5.0, beep=True))
         assert recorded.reason == "silence"
         assert recorded.contains_sound
         assert call.last_recording == recorded

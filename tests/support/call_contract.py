@@ -11,7 +11,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
 
-from callwright.engine.interface import Call, CallFacts, CallOrder, Engine
+from tests.support.real_engine import sandboxed_engine
+
+from callwright.engine.interface import Call, CallFacts, CallOrder, Engine, Silence, Sound, Tone
 from callwright.testing.fake_engine import FakeEngine
 from callwright.values.destination import parse_destination
 from callwright.values.ids import CallId
@@ -25,19 +27,30 @@ class World:
 
     The suite relies on personas 0001 (presses 1 after the first prompt, speaks into a recording), 0002 busy, 0003
     declines, 0004 never answers, 0005 unknown, 0009 answers and says nothing, 0010 hangs up 2 s after its answer.
-    ``deadline_s`` is how long the suite waits for anything before it fails.
+    ``prompt`` is what persona 0001 takes for a prompt. ``deadline_s`` is how long the suite waits for anything.
     """
 
     engine: Engine
+    prompt: tuple[Sound, ...]
     deadline_s: float
+
+
+# Persona 0001 says hello first and listens then; two frequencies are no beep to it.
+REAL_PROMPT = (Silence(ms=3500), Tone(frequencies=(620.0, 850.0), ms=800), Silence(ms=1600))
 
 
 @asynccontextmanager
 async def fake_world() -> AsyncIterator[World]:
-    yield World(engine=FakeEngine(speed=50.0), deadline_s=5.0)
+    yield World(engine=FakeEngine(speed=50.0), prompt=(Tone(frequencies=(440.0,), ms=200),), deadline_s=5.0)
 
 
-WORLDS: dict[str, Callable[[], AbstractAsyncContextManager[World]]] = {"fake": fake_world}
+@asynccontextmanager
+async def real_world() -> AsyncIterator[World]:
+    async with sandboxed_engine() as real:
+        yield World(engine=real.engine, prompt=REAL_PROMPT, deadline_s=30.0)
+
+
+WORLDS: dict[str, Callable[[], AbstractAsyncContextManager[World]]] = {"fake": fake_world, "real": real_world}
 
 
 def order_to(persona: str, *, ring_timeout_s: float = 5.0, max_duration_s: float = 60.0) -> CallOrder:

@@ -2,7 +2,7 @@
 
 Arguments: the data folder, the log, how many starts to accept, and where to die ("step number", or "" to live until
 everything is over). Each line of the log is appended and on disk before the life goes on: what the world saw (RING,
-BYE, FINAL) and what a client was promised (ACCEPTED).
+UP, DOWN, BYE, FINAL) and what a client was promised (ACCEPTED).
 """
 
 from __future__ import annotations
@@ -13,18 +13,23 @@ import signal
 import sys
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
+from tests.support import outbound_node as node
+
+from callwright.accounts.store import get_service
 from callwright.apps.instance import InstanceOrder
+from callwright.db.database import Database
 from callwright.engine.interface import CallFacts, CallOrder
 from callwright.outbound import queue, recovery
+from callwright.outbound.dispatcher import Dispatcher
 from callwright.outbound.events import StartEvent
 from callwright.records import ledger
 from callwright.records.settings import DEFAULT_SETTINGS
 from callwright.testing.fake_engine import FakeEngine
 from callwright.values.ids import ServiceId
 from callwright.values.outcome import Outcome
-from tests.support import outbound_node as node
 
 DESTINATIONS = (node.ANSWERS_AT_ONCE, node.BUSY, "tel:999005550009")
 LONGEST_LIFE_S = 30.0
@@ -54,9 +59,26 @@ class Life:
         self.write(f"RING {order.call_id}")
         self.reached("rung")
 
+    def lives(self, step: str, call: str) -> None:
+        if step == "answered":
+            self.write(f"UP {call}")
+        elif step == "hung_up":
+            self.write(f"DOWN {call}")
+        self.reached(step)
+
     async def hang_up_saved(self, saved: bytes) -> None:
         self.write(f"BYE {saved.decode().rpartition(' ')[2]}")
         self.reached("bye")
+
+    async def unfinished(self, database: Database, dispatcher: Dispatcher, service_id: ServiceId) -> bool:
+        return bool(await database.read(lambda c: queue.length(c, service_id)) or dispatcher.running)
+
+    async def until_over(self, database: Database, dispatcher: Dispatcher, service_id: ServiceId) -> None:
+        for _ in range(round(LONGEST_LIFE_S / 0.05)):
+            waiting = await database.read(lambda c: queue.length(c, service_id))
+            if not waiting and not dispatcher.running:
+                return
+            await asyncio.sleep(0.05)
 
     async def live(self, folder: Path, accept: int) -> None:
         with node.open_database(folder) as database:
@@ -68,7 +90,7 @@ class Life:
             )
             self.reached("taken_over")
 
-            async def ask_final(order: InstanceOrder, facts: CallFacts, outcome: Outcome) -> None:
+            async def ask_final(order: InstanceOrder, /, *, facts: CallFacts, outcome: Outcome) -> None:
                 if await database.write(lambda c: ledger.stamp_final_asked(c, order.instance_id, time.time())):
                     self.reached("final_stamped")
                     self.write(f"FINAL {order.call_id}")
@@ -80,7 +102,7 @@ class Life:
                 engine,
                 identifiers=identifiers,
                 events=self.told,
-                run_instance=node.instance_without_pages(database, engine, talk_s=0.02, reached=self.reached),
+                run_instance=node.instance_without_pages(database, engine, talk_s=0.02, reached=self.lives),
             )
             async with asyncio.timeout(LONGEST_LIFE_S), node.dispatching(dispatcher), asyncio.TaskGroup() as group:
                 group.create_task(
@@ -94,18 +116,17 @@ class Life:
                         events=self.told,
                     )
                 )
-                service = database.read_now(lambda c: node.get_service(c, ServiceId(1)))
+                service = database.read_now(lambda c: get_service(c, ServiceId(1)))
                 for number in range(accept):
                     call = node.call_to(DESTINATIONS[number % len(DESTINATIONS)])
                     enqueued = await database.write(
-                        lambda c, call=call: node.enqueue(c, service, [call], identifiers=identifiers, now=time.time())
+                        partial(node.enqueue, service=service, calls=[call], identifiers=identifiers, now=time.time())
                     )
                     self.reached("committed")
                     self.write(f"ACCEPTED {enqueued.references[0]}")
                     dispatcher.wake(service.id)
                 self.write("READY")
-                while await database.read(lambda c: queue.length(c, service.id)) or dispatcher.running:
-                    await asyncio.sleep(0.05)
+                await self.until_over(database, dispatcher, service.id)
         self.write("DONE")
 
 

@@ -8,16 +8,17 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, select
 
 from callwright.accounts.account import ANY, Account, AccountType, CallerIds
 from callwright.accounts.secrets import PasswordHash
 from callwright.accounts.service import ApplicationKind, CallType, Page, Service
-from callwright.accounts.store import create_account, create_service, get_service
+from callwright.accounts.store import create_account, create_service
 from callwright.apps.instance import InstanceOrder, InstanceResult
 from callwright.db.database import DATABASE_FILE, Database
+from callwright.db.errors import DatabaseUnavailable
 from callwright.engine.interface import CallFacts, CallFailed, CallOrder, Engine
 from callwright.outbound import queue
 from callwright.outbound.dispatcher import Dispatcher
@@ -30,6 +31,8 @@ from callwright.outbound.tables import starts
 from callwright.records import ledger
 from callwright.values.ids import AccountId, ServiceId, ServiceReference
 from callwright.values.outcome import Outcome
+
+T = TypeVar("T")
 
 NO_PASSWORD = PasswordHash("no password opens this")
 ANSWERS_AT_ONCE = "tel:999005550012"
@@ -129,18 +132,18 @@ def instance_without_pages(
     *,
     talk_s: float = 0.0,
     clock: Callable[[], float] = time.time,
-    reached: Callable[[str], None] = lambda step: None,
+    reached: Callable[[str, str], None] = lambda step, call: None,
 ) -> Callable[[InstanceOrder, Callable[[], Awaitable[None]]], Awaitable[InstanceResult]]:
     """Return a ``run_instance`` that calls, talks for ``talk_s`` seconds, hangs up and closes the records.
 
-    ``reached`` is told "answered", "recorded" and "closed" when that is on disk.
+    ``reached`` is told "answered", "hung_up", "recorded" and "closed" when that has happened, with the call.
     """
 
     async def run(order: InstanceOrder, before_invite: Callable[[], Awaitable[None]]) -> InstanceResult:
         async def on_answered(facts: CallFacts, dialog: bytes) -> None:
             at = facts.answered_at or clock()
             await database.write(lambda c: ledger.mark_answered(c, order.call_id, at, dialog))
-            reached("answered")
+            reached("answered", order.call_id)
 
         try:
             call = await engine.place(
@@ -159,11 +162,12 @@ def instance_without_pages(
         else:
             await asyncio.sleep(talk_s)
             await call.hang_up()
+            reached("hung_up", order.call_id)
             outcome = await call.wait_ended()
         await database.write(lambda c: _close_call(c, order, outcome, clock()))
-        reached("recorded")
+        reached("recorded", order.call_id)
         await database.write(lambda c: _close_instance(c, order, clock()))
-        reached("closed")
+        reached("closed", order.call_id)
         return InstanceResult(return_code=0, outcome=outcome)
 
     return run
@@ -176,6 +180,32 @@ def _close_call(c: Connection, order: InstanceOrder, outcome: Outcome, now: floa
 
 def _close_instance(c: Connection, order: InstanceOrder, now: float) -> None:
     assert ledger.close_adr(c, order.instance_id, stopped_at=now, exit_status=0)
+
+
+class Flaky:
+    """A database whose writes can be made to fail, before or after they happened; everything else is the real one."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.fails_before = 0
+        self.fails_after = 0
+
+    @property
+    def incarnation(self) -> int:
+        return self.database.incarnation
+
+    async def read(self, fn: Callable[[Connection], T]) -> T:
+        return await self.database.read(fn)
+
+    async def write(self, fn: Callable[[Connection], T]) -> T:
+        if self.fails_before:
+            self.fails_before -= 1
+            raise DatabaseUnavailable("the disk is full")
+        result = await self.database.write(fn)
+        if self.fails_after:
+            self.fails_after -= 1
+            raise DatabaseUnavailable("the disk went away after the commit")
+        return result
 
 
 class Told:

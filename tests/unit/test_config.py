@@ -60,14 +60,14 @@ def test_an_override_of_none_is_not_given(tmp_path: Path) -> None:
 def test_every_kind_of_value_is_read_from_the_file(write: Callable[[str], dict[str, str]]) -> None:
     settings = load_settings(
         environ=write(
-            "cloud_id = '1-2-0'\n[http]\nbehind_proxy = true\n[calls]\nring_timeout_s = 30\n"
+            "cloud_id = '1-2-0'\n[http]\nbehind_proxy = true\n[calls]\ndrain_limit_s = 30\n"
             "[pages]\nallow = ['10.1.0.0/16', '::1']\n[rates]\ntts = 0.0072\npstn = '0.016'\n"
         )
     )
     assert settings.cloud_id == "1-2-0"
     assert settings.sip_domain == "sip-1-2-0.callwright.internal"
     assert settings.http.behind_proxy is True
-    assert settings.calls.ring_timeout_s == 30.0
+    assert settings.calls.drain_limit_s == 30.0
     assert settings.pages.allow == ("10.1.0.0/16", "::1/128")
     assert (settings.rates.tts, settings.rates.pstn) == (Decimal("0.0072"), Decimal("0.016"))
 
@@ -98,7 +98,7 @@ def test_every_kind_of_value_is_read_from_text(tmp_path: Path) -> None:
         ("[http]\nport = 'eighty'", ["http.port", "callwright.toml", "'eighty'", "whole number from 0 to 65535"]),
         ("[http]\nport = true", ["http.port", "whole number"]),
         ("[http]\nport = 70000", ["http.port", "70000"]),
-        ("[http]\nprt = 80", ["http.prt", "is not a setting", "callwright.toml"]),
+        ("[http]\nprt = 80", ["http.prt", "is not a setting", "callwright.toml", "did you mean http.port?"]),
         ("[htp]\nport = 80", ["htp", "is not a setting"]),
         ("port = 80", ["port", "did you mean", "http.port"]),
         ("http = 80", ["section", "[http]"]),
@@ -111,7 +111,7 @@ def test_every_kind_of_value_is_read_from_text(tmp_path: Path) -> None:
         ("[rates]\ntollfree_prefixes = ['+1800']", ["rates.tollfree_prefixes", "list of digits"]),
         ("[rates]\ntts = 'nan'", ["rates.tts", "amount in dollars"]),
         ("[log]\nlevel = 'loud'", ["log.level", "debug, info, warning, error"]),
-        ("[calls]\nring_timeout_s = nan", ["calls.ring_timeout_s", "number from 1 to 600"]),
+        ("[calls]\ndrain_limit_s = nan", ["calls.drain_limit_s", "number from 0 to 86400"]),
         ("[errors]\nlink_base = 'javascript:x'", ["errors.link_base", "http://"]),
         ("[rtp]\nfirst_port = 3000\nlast_port = 3000", ["rtp.first_port 3000", "no pair"]),
         ("not toml at all", ["not valid TOML", "callwright.toml"]),

@@ -10,7 +10,8 @@ the call is down and both records are closed when ``run_instance`` returns or ra
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,7 +24,7 @@ from callwright.apps import return_codes
 from callwright.apps.events import EventKind, InstanceEvent, Journal
 from callwright.apps.rest import runner
 from callwright.apps.rest.application import Identity, WebApplication
-from callwright.apps.rest.log import InstanceLog, Level
+from callwright.apps.rest.log import InstanceLog, Level, find_log_name
 from callwright.apps.rest.media_store import MediaStore
 from callwright.apps.rest.stage import SpokenSeconds, Stage
 from callwright.apps.rest.webhook import PageClient
@@ -101,44 +102,63 @@ async def run_instance(
     What is raised before it has returned is passed on, and nothing happened. After it, cancelling ends the instance in
     an orderly way before the cancellation is passed on.
     """
-    log = InstanceLog(
-        around.log_folder(order.account_id), rest_log_name(order.started_at, order.instance_id), around.clock
-    )
-    journal = Journal(
-        instance_id=order.instance_id, call_id=order.call_id, log=log, watcher=around.watcher, clock=around.clock
-    )
-    async with around.pages.session(cache_scope=str(order.account_id)) as session:
-        application = WebApplication(
-            _identity(order, log.name), token=order.token, session=session, journal=journal, clock=around.clock
-        )
+    async with _opened(order, around, rest_log_name(order.started_at, order.instance_id)) as (journal, application):
         return await _Instance(order, before_invite, around, journal, application).run()
 
 
 async def ask_final_page_later(
-    order: InstanceOrder, *, around: Surroundings, facts: CallFacts, outcome: Outcome
+    order: InstanceOrder, facts: CallFacts, outcome: Outcome, *, around: Surroundings
 ) -> bool:
     """Ask the final page of an instance that an earlier life of this node left behind; False when it was asked before.
 
-    The token is the one the instance was started with: what its pages said later is gone.
+    The token is the one the instance was started with: what its pages said later is gone. ``facts.ended_at`` is taken
+    for the end of the instance too: its log gets that name.
     """
+    log_name = await asyncio.to_thread(
+        find_log_name, around.log_folder(order.account_id), order.started_at, order.instance_id
+    )
     page = order.service.final_page
-    asked = await around.database.write(lambda c: ledger.stamp_final_asked(c, order.instance_id, around.clock()))
-    if page is None or not page.url or not asked:
-        return False
-    log = InstanceLog(
-        around.log_folder(order.account_id), rest_log_name(order.started_at, order.instance_id), around.clock
-    )
+    async with _opened(order, around, log_name) as (journal, application):
+        journal.log.line(Level.WARNING, "the platform restarted while this instance ran")
+        try:
+            asked = await around.database.write(
+                lambda c: ledger.stamp_final_asked(c, order.instance_id, around.clock())
+            )
+            if page is None or not page.url or not asked:
+                return False
+            await application.ask_final_page(page, facts, outcome)
+            return True
+        finally:
+            stopped_at = around.clock() if facts.ended_at is None else facts.ended_at
+            await to_the_end(journal.log.close(rest_log_name(stopped_at, order.instance_id)))
+
+
+@asynccontextmanager
+async def _opened(
+    order: InstanceOrder, around: Surroundings, log_name: str
+) -> AsyncIterator[tuple[Journal, WebApplication]]:
+    """Open the log of an instance and its way to its web application."""
     journal = Journal(
-        instance_id=order.instance_id, call_id=order.call_id, log=log, watcher=around.watcher, clock=around.clock
+        instance_id=order.instance_id,
+        call_id=order.call_id,
+        log=InstanceLog(around.log_folder(order.account_id), log_name, around.clock),
+        watcher=around.watcher,
+        clock=around.clock,
     )
-    log.line(Level.WARNING, "the platform restarted while this instance ran")
-    async with around.pages.session() as session:
-        application = WebApplication(
-            _identity(order, log.name), token=order.token, session=session, journal=journal, clock=around.clock
+    async with around.pages.session(cache_scope=str(order.account_id)) as session:
+        identity = Identity(
+            instance_id=order.instance_id,
+            call_id=order.call_id,
+            service=order.service,
+            destination=order.destination,
+            caller_id=order.caller_id,
+            outbound_parameters=order.outbound_parameters or "",
+            log_filename=log_name,
         )
-        await application.ask_final_page(page, facts, outcome)
-    await log.close(rest_log_name(around.clock(), order.instance_id))
-    return True
+        yield (
+            journal,
+            WebApplication(identity, token=order.token, session=session, journal=journal, clock=around.clock),
+        )
 
 
 class _Instance:
@@ -330,18 +350,6 @@ class _Instance:
             f"{self._order.call_id} to {self._order.destination.prefixed}; application parameters "
             f"'{service.application_parameters}'; outbound parameters '{self._order.outbound_parameters or ''}'",
         )
-
-
-def _identity(order: InstanceOrder, log_filename: str) -> Identity:
-    return Identity(
-        instance_id=order.instance_id,
-        call_id=order.call_id,
-        service=order.service,
-        destination=order.destination,
-        caller_id=order.caller_id,
-        outbound_parameters=order.outbound_parameters or "",
-        log_filename=log_filename,
-    )
 
 
 async def to_the_end(work: Coroutine[Any, Any, T]) -> T:

@@ -42,6 +42,14 @@ async def beside_node(speech: Speech, folder: Path, *, personas: Path | None = N
         await process.close()
 
 
+@asynccontextmanager
+async def running_elsewhere(
+    _speech: Speech, _folder: Path, *, address: tuple[str, int]
+) -> AsyncIterator[routes.Sandbox]:
+    """Use a simulated phone network that somebody else runs: it outlives this node."""
+    yield routes.Sandbox(address=address, credentials=_CREDENTIALS)
+
+
 def sandbox(
     sip: Annotated[str, typer.Option(help="HOST:PORT the simulated telephones take calls on.")] = "127.0.0.1:5080",
     personas: Annotated[Path | None, typer.Option(help="YAML file of further simulated telephones.")] = None,

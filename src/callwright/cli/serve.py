@@ -16,7 +16,7 @@ import uvloop
 
 from callwright.cli.node_link import NodeLink
 from callwright.cli.options import Config, Data
-from callwright.cli.sandbox import beside_node
+from callwright.cli.sandbox import beside_node, running_elsewhere
 from callwright.config.errors import SettingsError
 from callwright.config.load import load_settings
 from callwright.config.settings import Settings
@@ -47,6 +47,9 @@ def serve(
     ] = False,
     config: Config = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.", show_default="info")] = None,
+    sandbox_at: Annotated[
+        str | None, typer.Option("--sandbox-at", help="HOST:PORT of a running simulated phone network.", hidden=True)
+    ] = None,
     stop_with_parent: Annotated[bool, typer.Option("--stop-with-parent", hidden=True)] = False,
 ) -> None:
     """Run a node: web services, queue, calls and records, until Ctrl-C or SIGTERM.
@@ -69,7 +72,9 @@ def serve(
     setup_log(level=settings.log.level, format=settings.log.format)
     if personas is not None and not sandbox:
         raise SettingsError("--personas needs --sandbox: they are telephones of the simulated phone network")
-    open_sandbox = partial(beside_node, personas=personas) if sandbox else None
+    open_sandbox: OpenSandbox | None = partial(beside_node, personas=personas) if sandbox else None
+    if sandbox_at is not None:
+        open_sandbox = partial(running_elsewhere, address=_whole_address("sandbox-at", sandbox_at))
     uvloop.run(_serve(settings, open_sandbox, stop_with_parent=stop_with_parent))
 
 
@@ -129,3 +134,10 @@ def _address(section: str, text: str | None) -> dict[str, object]:
     if not (port or host) or (port and not port.isdigit()):
         raise SettingsError(f"--{section} is '{text}': write HOST:PORT, for example 127.0.0.1:8080")
     return {f"{section}.host": host.strip("[]") or None, f"{section}.port": int(port) if port else None}
+
+
+def _whole_address(option: str, text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit():
+        raise SettingsError(f"--{option} is '{text}': write HOST:PORT, for example 127.0.0.1:5080")
+    return host.strip("[]"), int(port)

@@ -5,6 +5,7 @@ An unknown name or a bad value is one ``SettingsError`` that names the setting, 
 
 from __future__ import annotations
 
+import difflib
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -144,6 +145,7 @@ def _merge(values: dict[str, object], given: Mapping[str, object], where: str) -
 def _closest(name: str, known: Mapping[str, object]) -> str:
     last = re.split(r"[._]", name.lower())[-1]
     alike = [candidate for candidate in known if re.split(r"[._]", candidate.lower())[-1] == last]
+    alike = alike or difflib.get_close_matches(name, known, n=3, cutoff=0.8)
     return f"; did you mean {' or '.join(alike[:3])}?" if alike else "; docs/reference/settings.md lists them all"
 
 

@@ -89,12 +89,8 @@ class PageSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallSettings:
-    """Limits of every call."""
+    """Running calls."""
 
-    ring_timeout_s: float = field(
-        default=60.0, metadata=_about("seconds a call may ring when its service does not say", number(1, 600))
-    )
-    max_duration_s: float = field(default=14400.0, metadata=_about("seconds a call may last", number(1, 604800)))
     drain_limit_s: float = field(
         default=60.0,
         metadata=_about("seconds running calls get to finish when the node is asked to stop", number(0, 86400)),
@@ -102,26 +98,9 @@ class CallSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class QueueSettings:
-    """Starts that wait."""
-
-    lifetime_hours: float = field(
-        default=24.0,
-        metadata=_about(
-            "hours a start may wait; then it could not run: Queue time limit exceeded", number(0.001, 8760)
-        ),
-    )
-    reference_days: float = field(
-        default=7.0,
-        metadata=_about("days a reference and its unique_id stay known after the start ended", number(0.001, 3650)),
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordSettings:
     """Application and call records."""
 
-    retention_days: float = field(default=90.0, metadata=_about("days records are kept", number(0.001, 36500)))
     include_neural_in_total: bool = field(
         default=True,
         metadata=_about(
@@ -167,19 +146,6 @@ class ErrorSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SpeechSettings:
-    """Text-to-speech."""
-
-    default_voice: str = field(
-        default="",
-        metadata=_about(
-            "voice used when neither the page nor the service names one; empty: the best one installed",
-            text(r"[^\x00-\x1f]{0,200}", "the name of a voice, or empty"),
-        ),
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class LogSettings:
     """The log, written to standard error."""
 
@@ -215,11 +181,9 @@ class Settings:
     media: MediaSettings = field(default_factory=MediaSettings)
     pages: PageSettings = field(default_factory=PageSettings)
     calls: CallSettings = field(default_factory=CallSettings)
-    queue: QueueSettings = field(default_factory=QueueSettings)
     records: RecordSettings = field(default_factory=RecordSettings)
     rates: RateSettings = field(default_factory=RateSettings)
     errors: ErrorSettings = field(default_factory=ErrorSettings)
-    speech: SpeechSettings = field(default_factory=SpeechSettings)
     log: LogSettings = field(default_factory=LogSettings)
 
     @property

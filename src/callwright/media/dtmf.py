@@ -150,7 +150,7 @@ class KeyReceiver:
 
     def wake(self, now: float) -> None:
         """Time passed: a press that has not been heard of for a while is over."""
-        if self._press is not None and now - self._press.heard_at >= LOST_END_S:
+        if self._press is not None and now >= self._press.heard_at + LOST_END_S:
             self._report()
 
     def wake_at(self) -> float | None:

@@ -173,7 +173,7 @@ def _agree(media: sdp.Media, codecs: Sequence[Codec]) -> Agreed:
             Codec(name=codec.name, payload=int(payload))
             for payload in media.formats
             for codec in codecs
-            if names.get(payload) == (codec.name, SAMPLE_RATE)
+            if _is_payload_type(payload) and names.get(payload) == (codec.name, SAMPLE_RATE)
         ),
         None,
     )
@@ -181,7 +181,9 @@ def _agree(media: sdp.Media, codecs: Sequence[Codec]) -> Agreed:
         theirs = ", ".join(names[f][0] if f in names else f for f in media.formats) or "nothing"
         ours = ", ".join(codec.name for codec in codecs)
         raise NothingInCommon(f"no common audio codec: the peer takes {theirs[:200]}, we speak {ours}")
-    event = next((int(f) for f in media.formats if names.get(f) == (_EVENT, SAMPLE_RATE)), None)
+    event = next(
+        (int(f) for f in media.formats if _is_payload_type(f) and names.get(f) == (_EVENT, SAMPLE_RATE)), None
+    )
     held = media.port == 0 or media.host in ("", "0.0.0.0", "::")
     theirs_direction = Direction.INACTIVE if media.port == 0 else _wished(media)
     ours_direction = theirs_direction.mirrored
@@ -197,6 +199,10 @@ def _agree(media: sdp.Media, codecs: Sequence[Codec]) -> Agreed:
     )
 
 
+def _is_payload_type(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 3 and int(text) < 128
+
+
 def _format_names(media: sdp.Media) -> dict[str, tuple[str, int]]:
     """Payload type → (encoding name in capitals, clock rate), static types included (RFC 3551, table 4)."""
     names = {payload: (name, SAMPLE_RATE) for payload, name in _STATIC.items()}
@@ -204,8 +210,10 @@ def _format_names(media: sdp.Media) -> dict[str, tuple[str, int]]:
         payload, _, encoding = value.partition(" ")
         name, _, rest = encoding.strip().partition("/")
         rate, _, channels = rest.partition("/")
-        if payload.isdigit() and int(payload) < 128 and rate.isascii() and rate.isdigit() and channels in ("", "1"):
+        if rate.isascii() and rate.isdigit() and channels in ("", "1"):
             names[payload] = (name.upper(), int(rate[:9]))
+        else:
+            names.pop(payload, None)
     return {payload: names[payload] for payload in media.formats if payload in names}
 
 

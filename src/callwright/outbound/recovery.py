@@ -13,6 +13,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Protocol
 
 import structlog
 from sqlalchemy import Connection
@@ -60,7 +61,10 @@ def take_over(c: Connection, *, incarnation: int, now: float, records: RecordSet
     return Recovery(taken_back=taken_back, marked=len(over), abandoned=abandoned)
 
 
-AskFinal = Callable[[InstanceOrder, CallFacts, Outcome], Awaitable[object]]
+class AskFinal(Protocol):
+    """Stamps and asks the final page of an instance, telling it how its call ended (``apps.instance``)."""
+
+    async def __call__(self, order: InstanceOrder, /, *, facts: CallFacts, outcome: Outcome) -> object: ...
 
 
 async def end_abandoned(
@@ -96,9 +100,10 @@ async def end_abandoned(
                         await hang_up_saved(call.dialog)
                 ended_at = clock()
                 if adr.final_asked_at is None:
-                    facts = await database.read(partial(_final_facts, instance=instance, ended_at=ended_at))
-                    if facts is not None:
-                        await ask_final(*facts)
+                    known = await database.read(partial(_order_and_facts, instance=instance, ended_at=ended_at))
+                    if known is not None:
+                        order, facts, outcome = known
+                        await ask_final(order, facts=facts, outcome=outcome)
             except Exception:  # the bulkhead of an instance: its records are closed whatever its far end or pages do
                 _log.exception("Ending an instance failed", action="recovery_failed", instance=adr.instance_id)
                 ended_at = clock()
@@ -120,7 +125,7 @@ async def end_abandoned(
             group.create_task(end(instance), name=f"end abandoned instance {instance.adr.instance_id}")
 
 
-def _final_facts(
+def _order_and_facts(
     c: Connection, *, instance: OpenInstance, ended_at: float
 ) -> tuple[InstanceOrder, CallFacts, Outcome] | None:
     """Return what a final page tells of an instance and its call; None when no start or open call belongs to it."""

@@ -200,8 +200,12 @@ class Called:
 
     @property
     def session(self) -> Session | None:
-        """The session of the first answer, None before it."""
-        return self._first
+        """The session the caller talks to, None before an answer; of several, one with an open offer."""
+        living = [session for session in self._sessions.values() if session.state in _LIVING]
+        for session in living:
+            if session.has_offer:
+                return session
+        return living[0] if living else self._first
 
     # --- what arrives ------------------------------------------------------------------------------------------------
 

@@ -278,7 +278,7 @@ class Session:
             reply(transaction, code, now, headers=(("Contact", self._endpoint.contact),))
         elif self._reoffer is not None:
             reply(transaction, 491, now)  # glare (RFC 3261 section 14.2)
-        elif self._pending is not None and self._pending.is_pending:
+        elif self.has_offer:
             wait = int(self._endpoint.new_id()[:4], 16) % 11  # chosen at random from 0 to 10 (RFC 3261 section 14.2)
             reply(transaction, 500, now, headers=(("Retry-After", str(wait)),))
         elif request.method == "UPDATE" and not request.body:
@@ -324,8 +324,13 @@ class Session:
         self._endpoint.reply(transaction, 200, now)
         self._drop_pending(now)
 
+    @property
+    def has_offer(self) -> bool:
+        """Whether an offer of the peer waits for our answer."""
+        return self._pending is not None and self._pending.is_pending
+
     def _waiting_offer(self) -> ServerTransaction:
-        if self._pending is None or not self._pending.is_pending:
+        if self._pending is None or not self.has_offer:
             raise WrongMoment("no re-INVITE or UPDATE waits for an answer in this call (it may have been withdrawn)")
         return self._pending
 
@@ -338,8 +343,8 @@ class Session:
 
     def reoffer(self, body: bytes, now: float) -> None:
         """Send a re-INVITE; raises WrongMoment while another offer is open (RFC 3261 section 14.1)."""
-        busy = self._reoffer is not None or self._unacked is not None
-        if self.state is not SessionState.UP or busy or (self._pending is not None and self._pending.is_pending):
+        busy = self._reoffer is not None or self._unacked is not None or self.has_offer
+        if self.state is not SessionState.UP or busy:
             raise WrongMoment("a re-INVITE needs a call that is up with no other offer open: wait for its end")
         self._tried = {}
         self._ask_reoffer(body, now)

@@ -1,14 +1,16 @@
 """Sounds on disk: rendered once, found again by what they say and who says it, thrown away when not used.
 
-Two folders, both 0700. ``shared`` is kept from one start of the node to the next and trimmed to a size, least recently
-used first. ``private`` holds the sounds of private texts: named by a keyed hash whose key is drawn at each start (the
-plain hash of a four-digit PIN is found by trying all of them), removed when not used for a while and when the cache is
-opened or closed. All functions here touch the disk: call them from a thread.
+Two kinds of folders, all 0700. ``shared`` is kept from one start of the node to the next, used by every process that is
+given the same cache, and trimmed to a size, least recently used first. ``private-…`` holds one process's sounds of
+private texts: named by a keyed hash whose key is drawn at each start (the plain hash of a four-digit PIN is found by
+trying all of them), removed when not used for a while, when the cache is closed, and when the cache is opened after a
+process that could not close it. All functions here touch the disk: call them from a thread.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import hmac
 import os
@@ -16,7 +18,7 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -61,27 +63,39 @@ class SoundCache:
     now: Callable[[], float] = time.time
     _size: int = 0
     _secret: bytes = b""
+    _private: Path = Path()
+    _owner: int | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def open(self) -> None:
         """Make the folders, forget private and unfinished sounds of a former life, and count what is there."""
         self._secret = secrets.token_bytes(32)
-        self._remove_private()
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            for folder in (self.folder, self._shared, self._private):
+            for folder in (self.folder, self._shared):
                 folder.mkdir(mode=0o700, exist_ok=True)
                 folder.chmod(0o700)
-            for leftover in self._shared.glob("*.part"):
-                leftover.unlink(missing_ok=True)
+            with self._alone():
+                self._remove_orphans()
+                self._private = self.folder / f"private-{secrets.token_hex(8)}"
+                self._owner = _locked(_owner_file(self._private))
+                self._private.mkdir(mode=0o700)
+            for part in self._shared.glob("*.part"):
+                if part.stat().st_mtime < self.now() - IN_USE_S:  # a younger one may be another process's
+                    part.unlink(missing_ok=True)
         except OSError as error:
             raise CacheUnusable(f"The prompt cache {self.folder} cannot be used: {error.strerror}.") from error
         self._size = sum(size for _, size, _ in self._files(self._shared))
         self._make_room()
 
     def close(self) -> None:
-        """Remove the private sounds."""
-        self._remove_private()
+        """Remove the private sounds of this process; harmless twice and when ``open`` failed."""
+        if self._owner is None:
+            return
+        with self._alone():
+            _remove_private(self._private)
+        os.close(self._owner)
+        self._owner = None
 
     def name(self, voice: Voice, version: str, script: Script, *, private: bool) -> str:
         """Return the name of the sound this voice makes of a script."""
@@ -169,8 +183,23 @@ class SoundCache:
                     found.append((facts.st_mtime, facts.st_size, Path(entry.path)))
         return found
 
-    def _remove_private(self) -> None:
-        shutil.rmtree(self._private, ignore_errors=True)
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep other processes from opening or closing the same cache meanwhile."""
+        lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(lock)
+
+    def _remove_orphans(self) -> None:
+        """Remove the private sounds of processes that are gone: nobody holds the lock that says they live."""
+        for owner_file in self.folder.glob("private-*.owner"):
+            owner = _locked(owner_file)
+            if owner is not None:
+                _remove_private(owner_file.with_suffix(""))
+                os.close(owner)
 
     def _path(self, name: str, private: bool) -> Path:
         return (self._private if private else self._shared) / f"{name}.wav"
@@ -179,9 +208,25 @@ class SoundCache:
     def _shared(self) -> Path:
         return self.folder / "shared"
 
-    @property
-    def _private(self) -> Path:
-        return self.folder / "private"
+
+def _owner_file(private: Path) -> Path:
+    return private.with_name(private.name + ".owner")
+
+
+def _locked(path: Path) -> int | None:
+    """Open a file and hold its lock until it is closed, also by the end of the process; None when another holds it."""
+    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(file)
+        return None
+    return file
+
+
+def _remove_private(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    _owner_file(folder).unlink(missing_ok=True)
 
 
 def _is_whole(header: bytes, size: int) -> bool:

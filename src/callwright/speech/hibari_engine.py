@@ -12,7 +12,7 @@ import numpy as np
 import structlog
 
 from callwright.speech.frames import LENGTH, BrokenFrame, Hello, Said, Say, body_length, pack
-from callwright.speech.synthesiser import Sound, SynthesisFailed
+from callwright.speech.synthesiser import EngineUnusable, Sound, SynthesisFailed
 from callwright.speech.voices import Voice
 
 log = structlog.get_logger()
@@ -38,6 +38,7 @@ class HibariSynthesiser:
         self._rate = 0
         self._number = 0
         self._turn = asyncio.Lock()
+        self._closed = False
 
     @property
     def worker_pid(self) -> int | None:
@@ -56,7 +57,8 @@ class HibariSynthesiser:
             return await self._ask(text, rate)
 
     async def close(self) -> None:
-        """End the worker: politely by closing its input, then by force."""
+        """End the worker for good: politely by closing its input, then by force."""
+        self._closed = True
         async with self._turn:
             await self._end(CLOSE_LIMIT_S)
 
@@ -71,7 +73,7 @@ class HibariSynthesiser:
                 said = msgspec.msgpack.decode(await self._frame(worker), type=Said)
         except TimeoutError as error:
             await self._end(0)
-            raise SynthesisFailed(f"hibari did not answer within {SPEAK_LIMIT_S:g} s and was stopped.") from error
+            raise EngineUnusable(f"hibari did not answer within {SPEAK_LIMIT_S:g} s and was stopped.") from error
         except (OSError, EOFError, BrokenFrame, msgspec.DecodeError) as error:
             await self._end(0)
             raise WorkerLost(f"hibari's process ended in the middle of a request ({type(error).__name__}).") from error
@@ -90,6 +92,8 @@ class HibariSynthesiser:
     async def _running(self) -> asyncio.subprocess.Process:
         if self._worker and self._worker.returncode is None:
             return self._worker
+        if self._closed:
+            raise EngineUnusable("hibari was closed: the node is stopping.")
         self._worker = await asyncio.create_subprocess_exec(
             sys.executable,
             "-P",
@@ -105,16 +109,16 @@ class HibariSynthesiser:
                 hello = msgspec.msgpack.decode(await self._frame(self._worker), type=Hello)
         except TimeoutError as error:
             await self._end(0)
-            raise SynthesisFailed(f"hibari did not start within {START_LIMIT_S:g} s.") from error
+            raise EngineUnusable(f"hibari did not start within {START_LIMIT_S:g} s.") from error
         except (OSError, EOFError, BrokenFrame, msgspec.DecodeError) as error:
             await self._end(0)
-            raise WorkerLost("hibari's process ended while it was starting.") from error
+            raise EngineUnusable("hibari's process ended while it was starting.") from error
         except asyncio.CancelledError:
             await self._end(0)
             raise
         if hello.problem:
             await self._end(0)
-            raise SynthesisFailed(f"hibari cannot be used on this machine: {hello.problem}")
+            raise EngineUnusable(f"hibari cannot be used on this machine: {hello.problem}")
         self._rate = hello.rate
         log.info("The speech worker is ready.", action="speech_worker_started", pid=self._worker.pid)
         return self._worker

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from callwright.speech.synthesiser import MAX_SOUND_S, Sound, SynthesisFailed
+from callwright.speech.synthesiser import MAX_SOUND_S, EngineUnusable, Sound, SynthesisFailed
 from callwright.speech.voices import Voice
 
 RUN_LIMIT_S = 20.0
@@ -164,13 +164,13 @@ async def _run(
             start_new_session=True,
         )
     except OSError as error:
-        raise SynthesisFailed(f"{engine} could not be run ({error.strerror}): is it still installed?") from error
+        raise EngineUnusable(f"{engine} could not be run ({error.strerror}): is it still installed?") from error
     try:
         async with asyncio.timeout(limit_s):
             output = await _talk(process, text)
             code = await process.wait()
     except TimeoutError as error:
-        raise SynthesisFailed(f"{engine} took longer than {limit_s:g} s and was stopped.") from error
+        raise EngineUnusable(f"{engine} took longer than {limit_s:g} s and was stopped.") from error
     finally:
         await _stop(process)
     if len(output) > _MAX_BYTES:

@@ -19,7 +19,14 @@ from callwright.speech.cache import CachedSound, SoundCache
 from callwright.speech.engines import find_synthesisers
 from callwright.speech.script import Script, Utterance, pieces, write_script
 from callwright.speech.ssml import Pause
-from callwright.speech.synthesiser import MAX_SOUND_S, Samples, Synthesiser, SynthesisFailed, TextTooLong
+from callwright.speech.synthesiser import (
+    MAX_SOUND_S,
+    EngineUnusable,
+    Samples,
+    Synthesiser,
+    SynthesisFailed,
+    TextTooLong,
+)
 from callwright.speech.voices import Choice, Voice, resolve
 
 log = structlog.get_logger()
@@ -30,6 +37,7 @@ PRIVATE_TTL_S = 600.0
 _REST_AFTER_FAILURE_S = 30.0
 _SWEEP_S = 60.0
 _MOST_WARNINGS_REMEMBERED = 1000
+_STOPPING = "The node is stopping: nothing more is spoken."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +88,7 @@ class Speech:
         self._running: dict[str, asyncio.Task[CachedSound]] = {}
         self._warned: set[str] = set()
         self._sweeper: asyncio.Task[None] | None = None
+        self._closed = False
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -101,6 +110,7 @@ class Speech:
 
     async def close(self) -> None:
         """Stop what is being rendered, end the engines' processes and remove private prompts; harmless twice."""
+        self._closed = True
         tasks = [*self._running.values(), *([self._sweeper] if self._sweeper else [])]
         for task in tasks:
             task.cancel()
@@ -108,7 +118,6 @@ class Speech:
         self._sweeper = None
         for synthesiser in self._engines.values():
             await synthesiser.close()
-        self._engines = {}
         await asyncio.to_thread(self._cache.close)
 
     async def warm_up(self, default_selector: str = "") -> None:
@@ -145,7 +154,10 @@ class Speech:
             try:
                 cached = await self._sound(synthesiser, voice, script, private=private)
             except SynthesisFailed as problem:
-                self._resting[voice.engine] = asyncio.get_running_loop().time() + _REST_AFTER_FAILURE_S
+                if self._closed:
+                    raise
+                if isinstance(problem, EngineUnusable):
+                    self._resting[voice.engine] = asyncio.get_running_loop().time() + _REST_AFTER_FAILURE_S
                 log.warning(
                     "A speech engine failed; the next best one speaks, if there is one.",
                     action="speech_engine_failed",
@@ -175,6 +187,8 @@ class Speech:
 
     async def _sound(self, synthesiser: Synthesiser, voice: Voice, script: Script, *, private: bool) -> CachedSound:
         name = await asyncio.to_thread(self._cache.name, voice, synthesiser.version, script, private=private)
+        if self._closed:
+            raise SynthesisFailed(_STOPPING)
         task = self._running.get(name)
         if task is None:
             task = asyncio.create_task(
@@ -189,7 +203,7 @@ class Speech:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
             if task.cancelled() and not _cancelling():
-                raise SynthesisFailed("The node is stopping: nothing more is spoken.") from None
+                raise SynthesisFailed(_STOPPING) from None
             raise
 
     def _finished(self, name: str, task: asyncio.Task[CachedSound]) -> None:

@@ -29,6 +29,12 @@ class SynthesisFailed(OutsideError):
     """A speech engine crashed, ran out of time or gave no usable sound. The text to be spoken is never in here."""
 
 
+class EngineUnusable(SynthesisFailed):
+    """The engine itself is in trouble, not this text: it does not start or does not answer. Others are asked first for
+    a while; a text that merely breaks an engine must not change the voice of other calls.
+    """
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sound:
     """Samples as an engine made them, and their rate in Hz."""

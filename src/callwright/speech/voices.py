@@ -130,6 +130,8 @@ _RANK = {True: ("hibari", "flite", "espeak-ng"), False: ("flite", "hibari", "esp
 
 def parse_selector(text: str) -> Selector:
     """Take a selector apart; never fails: words it does not know are left out, an unknown language is ""."""
+    # What is shown of a selector in the log is a short line, whatever a page sends.
+    text = "".join(char for char in " ".join(text.split()) if char.isprintable())[:100]
     words = text.split()
     lowered = [word.lower() for word in words]
     language = _LANGUAGES.get(lowered[0], "") if lowered else ""

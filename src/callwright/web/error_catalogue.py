@@ -71,8 +71,8 @@ CATALOGUE: dict[str, ErrorEntry] = dict(
             "Unauthorized",
             "The request has no credentials, or they do not open this operation: an unknown account or service, a "
             "wrong password or key, or the wrong one of the two kinds of credential.",
-            "Log in to service_start with the user name cloudID/username/service_name with the password of that service; "
-            "the others take cloudID/username with the account's API Access Key.",
+            "Log in to service_start with the user name cloudID/username/service_name with the password of that "
+            "service; the others take cloudID/username with the account's API Access Key.",
         ),
         _entry(
             "403",

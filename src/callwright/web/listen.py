@@ -21,6 +21,8 @@ from callwright.values.errors import OutsideError
 
 BACKLOG = 2048
 KEEP_ALIVE_S = 75
+# Whose X-Forwarded-For is believed: trusting everyone would let a guesser of passwords choose an address for each try.
+PROXY_NETWORKS = "127.0.0.0/8,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7"
 UNIX_PATH_BYTES = 107  # sun_path of Linux, less its final NUL
 
 
@@ -50,8 +52,9 @@ class Listener:
     ) -> Listener:
         """Serve ``app`` on ``host:port`` (0: a free port, see ``port``); raise ``CannotListen``.
 
-        ``behind_proxy`` takes the client's address from X-Forwarded-For. ``close_limit_s`` is how long ``close`` lets
-        running requests finish.
+        ``behind_proxy`` takes the client's address from X-Forwarded-For of a proxy on this machine or a private
+        network: the last one that is not itself such a proxy. ``close_limit_s`` is how long ``close`` lets running
+        requests finish.
         """
         return await cls.on_socket(
             app, await asyncio.to_thread(bind_port, host, port), behind_proxy=behind_proxy, close_limit_s=close_limit_s
@@ -89,6 +92,7 @@ class Listener:
                 http="httptools",
                 ws="none",
                 proxy_headers=behind_proxy,
+                forwarded_allow_ips=PROXY_NETWORKS,
                 backlog=BACKLOG,
                 timeout_keep_alive=KEEP_ALIVE_S,
                 timeout_graceful_shutdown=max(1, round(close_limit_s)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -488,11 +489,33 @@ def test_final_page_of_an_instance_left_behind_is_asked_once(tmp_path: Path) -> 
         await here.opening(order)()
         facts = CallFacts(call_id=order.call_id, destination=order.destination, answered_at=100.0, ended_at=107.5)
         outcome = answered_outcome(ended_by=EndedBy.PLATFORM)
-        assert await ask_final_page_later(order, around=here.around, facts=facts, outcome=outcome)
-        assert not await ask_final_page_later(order, around=here.around, facts=facts, outcome=outcome)
+        assert await ask_final_page_later(order, facts, outcome, around=here.around)
+        assert not await ask_final_page_later(order, facts, outcome, around=here.around)
         assert here.web.paths() == ["/final"]
         call = here.web.infos("/final")[0]["this_call"]
         assert (call["call_state"], call["call_cause"], call["seconds_call_duration"]) == ("idle", "completed", 7.5)
+
+    play_out(tmp_path, story)
+
+
+def test_log_of_an_instance_left_behind_is_carried_on_and_gets_its_second_name(tmp_path: Path) -> None:
+    async def story(here: Scene) -> None:
+        order = here.order()
+        await here.opening(order)()
+        folder = here.around.log_folder(order.account_id)
+        begun = folder / rest_log_name(order.started_at, order.instance_id)
+        begun.parent.mkdir(parents=True)
+        begun.write_text("before the crash\n")
+        ended_at = order.started_at + 7.5
+        facts = CallFacts(call_id=order.call_id, destination=order.destination, ended_at=ended_at)
+        later = replace(order, started_at=order.started_at + 2.0)  # as the records know it
+        await ask_final_page_later(later, facts, answered_outcome(ended_by=EndedBy.PLATFORM), around=here.around)
+        second = folder / rest_log_name(ended_at, order.instance_id)
+        assert second.samefile(begun)
+        lines = second.read_text().splitlines()
+        assert lines[0] == "before the crash"
+        assert "the platform restarted" in lines[1]
+        assert here.web.infos("/final")[0]["log_filename"] == str(begun.relative_to(folder))
 
     play_out(tmp_path, story)
 

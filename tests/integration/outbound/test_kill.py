@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import select
+from tests.support import outbound_node as node
 
 from callwright.outbound.start import OVER, StartState
 from callwright.outbound.tables import attempts, starts
 from callwright.records.tables import adrs, cdrs, error_records
-from tests.support import outbound_node as node
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -90,7 +90,9 @@ class World:
         assert all(row.return_code in (0, -90) for row in rows if row.state == StartState.FINISHED)
         finals = Counter(self.saw("FINAL"))
         assert set(finals.values()) <= {1}, "no final page was asked for twice"
-        assert not (set(self.saw("BYE")) - set(self.saw("RING"))), "only calls of ours are hung up"
+        left_up = set(self.saw("UP")) - set(self.saw("DOWN"))
+        assert left_up <= set(self.saw("BYE")), "no call is left up"
+        assert set(self.saw("BYE")) <= set(self.saw("RING")), "only calls of ours are hung up"
 
 
 @pytest.mark.timeout(300)
@@ -103,7 +105,7 @@ def test_killed_at_every_step_nobody_is_rung_twice_and_everything_ends(tmp_path:
         assert world.live(accept=6, die_at=step) == -signal.SIGKILL, f"the life dies at {step!r}"
     assert world.live(accept=3) == 0
     world.check()
-    assert len(world.saw("ACCEPTED")) >= 6 * (len(STEPS) - 5)
+    assert len(world.saw("ACCEPTED")) > len(STEPS)
     assert world.saw("BYE"), "calls that were up when the node died were hung up by the next life"
     assert world.saw("FINAL"), "their final page was asked for"
 

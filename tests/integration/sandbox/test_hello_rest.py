@@ -80,7 +80,7 @@ def test_a_message_is_recorded_and_confirmed(first_page: str) -> None:
     )
 
     assert page["actions"] == [
-        {"play": {"play_list": [{"text_to_say": "Thank you. You spoke for 6 seconds. Goodbye."}]}}
+        {"play": {"play_list": [{"text_to_say": "Thank you. Your message is 6 seconds long. Goodbye."}]}}
     ]
 
 

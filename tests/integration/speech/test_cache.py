@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,15 +84,35 @@ def test_folders_and_files_are_for_the_node_alone(tmp_path: Path) -> None:
     assert mode(tmp_path / "deep" / "speech") == 0o700
 
 
-def test_private_sounds_are_gone_after_closing_and_after_a_crash(tmp_path: Path) -> None:
+def test_private_sounds_are_gone_after_closing_with_all_that_held_them(tmp_path: Path) -> None:
     cache = opened(tmp_path)
-    closed = cache.put("a", SECOND, private=True).path
+    path = cache.put("a", SECOND, private=True).path
     cache.close()
-    assert not closed.exists()
+    cache.close()
+    assert not path.parent.exists()
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["lock", "shared"]
 
-    crashed = opened(tmp_path).put("b", SECOND, private=True).path
-    opened(tmp_path)
-    assert not crashed.exists()
+
+def test_private_sounds_of_a_killed_process_are_removed_by_the_next_and_those_of_a_living_one_stay(
+    tmp_path: Path,
+) -> None:
+    program = (
+        "import os, pathlib, signal, sys\n"
+        "from callwright.speech.cache import SoundCache\n"
+        f"cache = SoundCache(folder=pathlib.Path({str(tmp_path)!r}), limit_bytes=10**9, private_ttl_s=600)\n"
+        "cache.open()\n"
+        "cache.put('a', b'secret', private=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False, timeout=60).returncode == -signal.SIGKILL
+    (left,) = tmp_path.glob("private-*/a.wav")
+
+    living = opened(tmp_path)
+    mine = living.put("b", SECOND, private=True).path
+    assert not left.parent.exists()
+    opened(tmp_path).close()
+    assert mine.exists()
+    living.close()
 
 
 def test_private_sounds_expire_when_they_are_not_used(tmp_path: Path) -> None:
@@ -143,11 +166,16 @@ def test_a_shortened_file_is_removed_and_not_played(tmp_path: Path, length: int)
     assert not path.exists()
 
 
-def test_unfinished_files_of_a_former_life_are_removed(tmp_path: Path) -> None:
-    part = opened(tmp_path).put("a", SECOND, private=False).path.with_name("b.1234.part")
-    part.write_bytes(b"half")
-    opened(tmp_path)
-    assert not part.exists()
+def test_unfinished_files_of_a_former_life_are_removed_but_not_those_being_written(tmp_path: Path) -> None:
+    clock = Clock()
+    shared = opened(tmp_path, clock=clock).put("a", SECOND, private=False).path.parent
+    old, new = shared / "b.1234.part", shared / "c.1234.part"
+    for part, age in ((old, 301), (new, 1)):
+        part.write_bytes(b"half")
+        os.utime(part, (clock.at - age, clock.at - age))
+    opened(tmp_path, clock=clock)
+    assert not old.exists()
+    assert new.exists()
 
 
 def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:

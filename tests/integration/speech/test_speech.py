@@ -28,7 +28,7 @@ from callwright.speech import (
 )
 from callwright.speech.hibari_engine import HibariSynthesiser, installed_version
 from callwright.speech.programs import EspeakSynthesiser, FliteSynthesiser, Program, find_espeak, find_flite
-from callwright.speech.synthesiser import Sound
+from callwright.speech.synthesiser import EngineUnusable, Sound
 from callwright.speech.voices import _LANGUAGES, Voice, resolve
 
 TEXT = "Thank you for calling. Please press one to speak to somebody."
@@ -45,18 +45,21 @@ class Counting:
     version = "1"
     max_characters = 100
 
-    def __init__(self, engine: str = "hibari", *, stumble: int = 0) -> None:
+    def __init__(
+        self, engine: str = "hibari", *, stumble: int = 0, error: type[SynthesisFailed] = SynthesisFailed
+    ) -> None:
         self.engine = engine
         self.asked: list[str] = []
         self.closed = False
         self.go = asyncio.Event()
         self._stumble = stumble
+        self._error = error
 
     async def speak(self, text: str, voice: Voice, rate: float) -> Sound:
         self.asked.append(text)
         await self.go.wait()
         if len(self.asked) <= self._stumble:
-            raise SynthesisFailed("stumbled")
+            raise self._error("stumbled")
         at = np.arange(int(0.1 * len(text) * 16000 / rate)) / 16000
         return Sound(samples=np.asarray(0.3 * np.sin(2 * np.pi * 440 * at), dtype=np.float32), rate=16000)
 
@@ -275,7 +278,7 @@ def test_a_cancelled_request_leaves_no_answer_for_the_next_one(tmp_path: Path) -
         voice = resolve(None, "", ["hibari"]).voices[0]
         expected = await engine.speak("Good evening.", voice, 1.0)
         long = asyncio.create_task(engine.speak("Thank you for calling, " * 15, voice, 1.0), name="long")
-        await asyncio.sleep(0.01)
+        await until(engine._turn.locked)
         long.cancel()
         with pytest.raises(asyncio.CancelledError):
             await long
@@ -304,7 +307,7 @@ def test_the_worker_ends_when_its_node_is_killed(tmp_path: Path) -> None:
             sys.executable, str(script), stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
         )
         assert node.stderr is not None
-        lines = []
+        lines: list[bytes] = []
         while not lines or not lines[-1].strip().isdigit():
             lines.append(await node.stderr.readline())
             assert lines[-1], b"".join(lines)
@@ -358,14 +361,53 @@ def test_without_the_programs_the_next_best_engine_speaks_and_is_named(
     run(scene)
 
 
-def test_an_engine_that_fails_is_stood_in_for_and_rests(tmp_path: Path) -> None:
+def test_an_unusable_engine_is_stood_in_for_and_rests(tmp_path: Path) -> None:
     async def scene() -> None:
-        flite, hibari = Counting("flite", stumble=9), Counting("hibari")
+        flite, hibari = Counting("flite", stumble=1, error=EngineUnusable), Counting("hibari")
         async with counted(tmp_path, flite, hibari) as speech:
-            first = await speech.render("One.", selector=STANDARD, default_selector="")
-            second = await speech.render("Two.", selector=STANDARD, default_selector="")
-        assert (first.engine, second.engine) == ("hibari", "hibari")
+            for text in ("One.", "Two."):
+                assert (await speech.render(text, selector=STANDARD, default_selector="")).engine == "hibari"
         assert (flite.asked, hibari.asked) == (["One."], ["One.", "Two."])
+
+    run(scene)
+
+
+def test_a_text_that_breaks_an_engine_does_not_change_the_voice_of_the_next(tmp_path: Path) -> None:
+    async def scene() -> None:
+        flite, hibari = Counting("flite", stumble=1), Counting("hibari")
+        async with counted(tmp_path, flite, hibari) as speech:
+            assert (await speech.render("One.", selector=STANDARD, default_selector="")).engine == "hibari"
+            assert (await speech.render("Two.", selector=STANDARD, default_selector="")).engine == "flite"
+
+    run(scene)
+
+
+def test_nothing_is_started_after_closing(tmp_path: Path) -> None:
+    async def scene() -> None:
+        engine = HibariSynthesiser("test")
+        async with Speech(tmp_path, synthesisers=[engine]) as speech:
+            pass
+        with pytest.raises(SynthesisFailed, match="The node is stopping"):
+            await speech.render(TEXT, selector=None, default_selector="")
+        with pytest.raises(SynthesisFailed, match="hibari was closed"):
+            await engine.speak("Hello.", resolve(None, "", ["hibari"]).voices[0], 1.0)
+        assert engine.worker_pid is None
+
+    run(scene)
+
+
+def test_a_worker_that_cannot_load_its_voice_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "hibari").mkdir()
+    (tmp_path / "hibari" / "__init__.py").write_text("raise ImportError('this wheel is broken')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+    async def scene() -> None:
+        engine = HibariSynthesiser("test")
+        with pytest.raises(
+            EngineUnusable, match="hibari cannot be used on this machine: ImportError: this wheel is broken"
+        ):
+            await engine.speak("Hello.", resolve(None, "", ["hibari"]).voices[0], 1.0)
+        assert engine.worker_pid is None
 
     run(scene)
 
@@ -434,7 +476,7 @@ def test_private_sounds_are_kept_apart_and_gone_after_closing(tmp_path: Path) ->
                 again = await speech.render("Your PIN is 4096.", selector=None, default_selector="", private=True)
             public = await speech.render("Your PIN is 4096.", selector=None, default_selector="")
             assert private == again
-            assert private.path.parent == tmp_path / "private"
+            assert private.path.parent.name.startswith("private-")
             assert stat.S_IMODE(private.path.parent.stat().st_mode) == 0o700
             assert public.path.parent == tmp_path / "shared"
             assert public.path.stem != private.path.stem

@@ -62,7 +62,7 @@ def test_the_client_address_comes_from_a_header_only_behind_a_proxy() -> None:
     async def run() -> None:
         for behind_proxy, seen in ((False, "hello 127.0.0.1"), (True, "hello 192.0.2.7")):
             listener = await Listener.on_port(hello, host="127.0.0.1", port=0, behind_proxy=behind_proxy)
-            assert await _get(listener.port, **{"X-Forwarded-For": "192.0.2.7"}) == seen
+            assert await _get(listener.port, **{"X-Forwarded-For": "198.51.100.1, 192.0.2.7, 10.0.0.1"}) == seen
             await listener.close()
 
     asyncio.run(run())

@@ -9,6 +9,7 @@ import sqlite3
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,6 +18,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
 from sqlalchemy import Connection, func, select
+from tests.support import outbound_node as node
 
 from callwright.accounts.service import Service
 from callwright.db.connections import writer_engine
@@ -26,16 +28,15 @@ from callwright.outbound import queue, recovery
 from callwright.outbound.queue import UniqueIdConflict
 from callwright.outbound.reasons import MAX_WAIT_S, Reason
 from callwright.outbound.request import StartRequest
-from callwright.outbound.start import MAY_FOLLOW, NOT_DIALLED, OVER, Start, StartState
+from callwright.outbound.start import MAY_FOLLOW, NOT_DIALLED, OVER, Start, StartState, StartStatus
 from callwright.outbound.tables import attempts, starts
 from callwright.outbound.transactions import Settled, close_abandoned, settle, stamp_and_open
 from callwright.records import ledger
 from callwright.records.settings import DEFAULT_SETTINGS
 from callwright.records.tables import adrs, cdrs
 from callwright.values.destination import parse_destination
-from callwright.values.ids import InstanceId, ServiceReference
+from callwright.values.ids import AccountId, InstanceId, ServiceReference
 from callwright.values.outcome import failed_outcome
-from tests.support import outbound_node as node
 
 T = TypeVar("T")
 UNKNOWN = ServiceReference("ffffffff_0.1.1")
@@ -149,9 +150,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.jobs[job] = (digest, enqueued.references)
         for reference in enqueued.references:
             assert reference not in self.model
-            self.model[reference] = Known(
-                reference=reference, service=service, due_at=self.now, queued_at=self.now
-            )
+            self.model[reference] = Known(reference=reference, service=service, due_at=self.now, queued_at=self.now)
         return multiple(*enqueued.references)
 
     @rule(chosen=st.lists(references, min_size=1, max_size=4), account=st.integers(0, 1), narrow=st.booleans())
@@ -200,9 +199,7 @@ class QueueMachine(RuleBasedStateMachine):
             key=lambda k: k.due_at,
         )
         claimed = self.write(
-            lambda c: queue.claim(
-                c, self.services[service].id, limit=limit, incarnation=self.incarnation, now=self.now
-            )
+            lambda c: queue.claim(c, self.services[service].id, limit=limit, incarnation=self.incarnation, now=self.now)
         )
         assert [start.reference for start in claimed] == [k.reference for k in due[:limit]]
         for known in due[:limit]:
@@ -260,9 +257,7 @@ class QueueMachine(RuleBasedStateMachine):
     def refuse(self, holder: Held) -> None:
         mine = self.is_holder(holder)
         failed = self.write(
-            lambda c: queue.fail(
-                c, holder.start.id, incarnation=holder.incarnation, reason=Reason.NO_UAS, now=self.now
-            )
+            lambda c: queue.fail(c, holder.start.id, incarnation=holder.incarnation, reason=Reason.NO_UAS, now=self.now)
         )
         assert failed is mine
         if mine:
@@ -274,9 +269,7 @@ class QueueMachine(RuleBasedStateMachine):
         known = self.model[holder.start.reference]
         instance = known.instance
         if known.state is StartState.RUNNING and instance is not None and known.recorded is None:
-            assert self.write(
-                lambda c: ledger.close_adr(c, instance, stopped_at=self.now, exit_status=return_code)
-            )
+            assert self.write(lambda c: ledger.close_adr(c, instance, stopped_at=self.now, exit_status=return_code))
             known.recorded = return_code
 
     @rule(holder=held, return_code=st.sampled_from([0, -1]))
@@ -307,15 +300,13 @@ class QueueMachine(RuleBasedStateMachine):
         expected = return_code if known.recorded is None else known.recorded
         assert self.write(lambda c: self.status(c, known)).return_code == expected
 
-    def status(self, c: Connection, known: Known) -> queue.StartStatus:
+    def status(self, c: Connection, known: Known) -> StartStatus:
         account_id = self.services[known.service].account_id
         return queue.status(c, account_id=account_id, references=[known.reference])[known.reference]
 
     @rule()
     def expire(self) -> None:
-        late = [
-            k for k in self.model.values() if k.state is StartState.QUEUED and k.queued_at + MAX_WAIT_S <= self.now
-        ]
+        late = [k for k in self.model.values() if k.state is StartState.QUEUED and k.queued_at + MAX_WAIT_S <= self.now]
         expired = self.write(lambda c: queue.expire(c, now=self.now, limit=1000))
         assert sorted(expired) == sorted(k.reference for k in late)
         for known in late:
@@ -356,7 +347,12 @@ class QueueMachine(RuleBasedStateMachine):
         self.mend(None)
         for instance in found.abandoned[:ended]:
             self.write(
-                lambda c, i=instance: close_abandoned(c, i.adr.instance_id, now=self.now, settings=DEFAULT_SETTINGS)
+                partial(
+                    close_abandoned,
+                    instance_id=instance.adr.instance_id,
+                    now=self.now,
+                    settings=DEFAULT_SETTINGS,
+                )
             )
         closed = {i.adr.instance_id for i in found.abandoned[:ended]}
         for known in running:
@@ -386,10 +382,12 @@ class QueueMachine(RuleBasedStateMachine):
         assert tried == {k.reference: 1 for k in self.model.values() if k.dialled}
         open_adrs = set(c.scalars(select(adrs.c.instance_id).where(adrs.c.stopped_at.is_(None))))
         open_cdrs = set(c.scalars(select(cdrs.c.instance_id).where(cdrs.c.ended_at.is_(None))))
-        running = {
-            k.instance for k in self.model.values() if k.state is StartState.RUNNING and k.recorded is None
-        }
+        running = {k.instance for k in self.model.values() if k.state is StartState.RUNNING and k.recorded is None}
         assert open_adrs == open_cdrs == running
+
+    def close_calls(self, c: Connection, instance: InstanceId) -> None:
+        for call in c.scalars(select(cdrs.c.call_id).where(cdrs.c.instance_id == instance)).all():
+            assert ledger.close_cdr(c, call, ended_at=self.now, outcome=failed_outcome(486))
 
     def check_that_everything_ends(self) -> None:
         """Whatever happened, one more life that does its work brings every start to an end."""
@@ -397,7 +395,13 @@ class QueueMachine(RuleBasedStateMachine):
         self.now = max([self.now, *(k.due_at for k in self.model.values())])
         for number, service in enumerate(self.services):
             for start in self.write(
-                lambda c, s=service: queue.claim(c, s.id, limit=10_000, incarnation=self.incarnation, now=self.now)
+                partial(
+                    queue.claim,
+                    service_id=service.id,
+                    limit=10_000,
+                    incarnation=self.incarnation,
+                    now=self.now,
+                )
             ):
                 known = self.model[start.reference]
                 assert known.service == number
@@ -406,13 +410,7 @@ class QueueMachine(RuleBasedStateMachine):
                 self.stamp(holder)
                 instance = known.instance
                 assert instance is not None
-                outcome = failed_outcome(486)
-                self.write(
-                    lambda c, i=instance, o=outcome: [
-                        ledger.close_cdr(c, call, ended_at=self.now, outcome=o)
-                        for call in c.scalars(select(cdrs.c.call_id).where(cdrs.c.instance_id == i)).all()
-                    ]
-                )
+                self.write(partial(self.close_calls, instance=instance))
                 self.end(holder, 0)
         self.expire()
         self.before = {}  # several steps since the last look
@@ -421,7 +419,7 @@ class QueueMachine(RuleBasedStateMachine):
         for job, (_, references) in self.jobs.items():
             account_id, _, unique_id = job.partition("/")
             if unique_id != "None":
-                found = self.write(lambda c, a=int(account_id), u=unique_id: queue.job(c, account_id=a, unique_id=u))
+                found = self.write(partial(queue.job, account_id=AccountId(int(account_id)), unique_id=unique_id))
                 assert found is not None
                 assert (found.count, found.references) == (len(references), references)
 

@@ -115,12 +115,10 @@ def test_responses_go_where_rport_or_via_says() -> None:
 
 def test_every_via_is_copied_in_order() -> None:
     with Conversation() as talk:
-        more = (("Via", "SIP/2.0/UDP second;branch=z9hG4bKs, SIP/2.0/TCP third"), ("v", "SIP/2.0/UDP fourth"))
+        more = (("Via", "SIP/2.0/UDP second;branch=z9, SIP/2.0/TCP third"), ("v", "SIP/2.0/UDP fourth"))
         talk.feeds(request_from_peer("OPTIONS", headers=more))
         answer = talk.core.take_sends()[0].data
-        assert (
-            b"\r\nVia: SIP/2.0/UDP second;branch=z9hG4bKs, SIP/2.0/TCP third\r\nVia: SIP/2.0/UDP fourth\r\n" in answer
-        )
+        assert b"\r\nVia: SIP/2.0/UDP second;branch=z9, SIP/2.0/TCP third\r\nVia: SIP/2.0/UDP fourth\r\n" in answer
 
 
 def test_broken_requests_are_answered_without_remembering_them() -> None:

@@ -30,9 +30,7 @@ def test_other_schemes_are_kept_as_text() -> None:
     assert caught.value.code == 416
 
 
-NO_URIS = (
-    """example.com sip: <sip:a@h> sip:"a"@h sip:a@h:0 sip:a@h:65536 sip:a@h:x sip:@h sip:a@b@c sip:a@h;; sip:a@[::1"""
-)
+NO_URIS = """example.com sip: <sip:a@h> sip:"a"@h sip:a@h:0 sip:a@h:65536 sip:a@h:x sip:@h sip:a@b@c sip:a@h;;"""
 
 
 @pytest.mark.parametrize("text", ["", "sip:a b@h", "sip:a@\x00h", "sip:a@h\r\n", *NO_URIS.split()])

@@ -101,6 +101,12 @@ def test_an_unknown_language_is_spoken_by_the_service_voice_in_its_class_with_a_
     )
 
 
+def test_a_warning_shows_a_selector_as_one_short_line() -> None:
+    (warning,) = resolve("Klingon\nMale \x1b[31m" + "x" * 500, "", ALL).warnings
+    assert warning.isprintable()
+    assert len(warning) < 300
+
+
 def test_when_the_service_voice_is_unknown_too_the_built_in_one_speaks() -> None:
     assert resolve("Klingon", "Sindarin Male", ALL).selector.text == BUILT_IN_SELECTOR
 

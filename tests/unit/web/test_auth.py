@@ -3,6 +3,8 @@ from __future__ import annotations
 import base64
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from callwright.accounts.credentials import UserName
 from callwright.web.auth import ACCOUNT_FORM, SERVICE_FORM, Login, read_login
@@ -79,3 +81,14 @@ def test_the_form_an_operation_does_not_take_is_401() -> None:
 def test_the_password_does_not_show_in_a_login() -> None:
     login = read_login(_header("0-0-0/bob:hunter2"), forms=BOTH)
     assert "hunter2" not in repr(login)
+
+
+@given(st.text(max_size=60) | st.binary(max_size=40).map(lambda raw: "Basic " + base64.b64encode(raw).decode()))
+def test_garbage_is_a_login_or_401(header: str) -> None:
+    try:
+        login = read_login(header, forms=BOTH)
+    except HttpProblem as refusal:
+        outcome = refusal.status
+    else:
+        outcome = 200 if login.user.cloud_id and login.user.username else 500
+    assert outcome in (200, 401)

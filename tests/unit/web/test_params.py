@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from callwright.web.errors import HttpProblem
 from callwright.web.params import Parameters, read_parameters
@@ -123,3 +128,53 @@ def test_a_body_of_another_type_is_415() -> None:
         read_parameters(b"", "text/csv", b"a,b")
     assert raised.value.number == "415"
     assert "text/csv" in raised.value.text
+
+
+TYPES = st.sampled_from(
+    (
+        "",
+        FORM,
+        "application/json",
+        "multipart/form-data; boundary=x",
+        'multipart/form-data; boundary="',
+        f"{FORM}; charset=latin1",
+    )
+) | st.text(max_size=40)
+PIECES = st.sampled_from(
+    (
+        b"--x",
+        b"--x--",
+        b"\r\n",
+        b'Content-Disposition: form-data; name="a"',
+        b"a=1",
+        b"&",
+        b"%",
+        b'{"a":',
+        b"}",
+        b"[",
+        b"null",
+    )
+)
+BODIES = st.binary(max_size=60) | st.lists(PIECES | st.binary(max_size=3), max_size=12).map(b"".join)
+
+
+@given(query=BODIES, content_type=TYPES, body=BODIES)
+def test_garbage_is_read_or_refused_as_the_fault_of_the_client(query: bytes, content_type: str, body: bytes) -> None:
+    try:
+        found = read_parameters(query, content_type, body)
+    except HttpProblem as refusal:
+        outcome = refusal.number
+    else:
+        outcome = "NUL" if any("\0" in value for values in found.values.values() for value in values) else "read"
+    assert outcome in ("read", "0002", "415")
+
+
+@given(st.dictionaries(st.text(min_size=1), st.text(), max_size=5))
+def test_what_a_client_encodes_is_what_is_read(parameters: dict[str, str]) -> None:
+    sent = {name: value for name, value in parameters.items() if "\0" not in name + value}
+    encoded = urlencode(sent, errors="surrogatepass").encode()
+    as_json = msgspec.json.encode(sent)
+    expected = {name: [value] for name, value in sent.items()}
+    assert read_parameters(encoded, "", b"").values == expected
+    assert read_parameters(b"", FORM, encoded).values == expected
+    assert read_parameters(b"", "application/json", as_json).values == expected

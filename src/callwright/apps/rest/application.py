@@ -105,10 +105,13 @@ class WebApplication:
             self._journal.log.line(Level.WARNING, f"the final page's action {action.name} is skipped: there is no call")
 
     def notify(self, page: Page, result: ActionResult) -> None:
-        """Tell a page something in the background. It is not repeated when it fails."""
-        page = self.pages.resolve(page)
+        """Tell a page something in the background. When that fails it is not repeated and changes nothing."""
         try:
+            page = self.pages.resolve(page)
             self._notifications.put_nowait((page, self._info(is_notification=True, action_result=result)))
+        except Problem as problem:
+            self._journal.tell(EventKind.PAGE_FAILED, f"notification: {problem.text}", level=Level.WARNING)
+            return
         except asyncio.QueueFull:
             self._journal.log.line(Level.WARNING, f"too many notifications wait: {shown_url(page.url)} is not notified")
             return

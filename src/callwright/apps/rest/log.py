@@ -16,6 +16,8 @@ from pathlib import Path
 
 import structlog
 
+from callwright.values.times import rest_log_name
+
 logger = structlog.get_logger()
 
 MAX_LOG_BYTES = 4 * 1024 * 1024
@@ -97,7 +99,7 @@ class InstanceLog:
 
     def _link(self, stop_name: str) -> None:
         target = self._folder / stop_name
-        if target == self.path or not self.path.exists():
+        if target.exists() or not self.path.exists():
             return
         target.parent.mkdir(parents=True, exist_ok=True)
         os.link(self.path, target)
@@ -107,3 +109,17 @@ class InstanceLog:
             f"The log {self.name} cannot be written ({error}). The call goes on; check the disk of the logs folder.",
             action="instance_log_failed",
         )
+
+
+def find_log_name(folder: Path, started_at: float, instance: str) -> str:
+    """Return the start-time name of a log that an earlier life of the node began at about ``started_at``.
+
+    The log begins a little before the records do, so the second in its name is not known exactly. When there is none,
+    return the name it would have.
+    """
+    expected = rest_log_name(started_at, instance)
+    for day in (expected, rest_log_name(started_at - 24 * 3600, instance)):
+        found = sorted((folder / day).parent.glob(f"rest_*_{instance}.log"))
+        if found:
+            return str(found[0].relative_to(folder))
+    return expected
