@@ -109,6 +109,7 @@ async def run_node(
             watching = [
                 tasks.create_task(node.count_queued(), name="count queued starts"),
                 tasks.create_task(node.watch_lag(), name="watch the event loop"),
+                tasks.create_task(node.warm_up(), name="warm the voice up"),
             ]
             tasks.create_task(node.dispatcher.run(), name="dispatcher")
             tasks.create_task(node.finish_former_life(), name="finish former life")
@@ -326,6 +327,10 @@ class Node:
             with contextlib.suppress(OutsideError):
                 self._queued = await self._database.read(queue.total_length)
             await asyncio.sleep(COUNT_EVERY_S)
+
+    async def warm_up(self) -> None:
+        """Load the voice before the first call needs it: loading takes a second or two."""
+        await self._around.speech.warm_up()
 
     async def watch_lag(self) -> None:
         """Warn when the event loop was held up: every call's signalling waits then (ruling 33)."""

@@ -91,8 +91,7 @@ class Node:
         self.lives += 1
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                command("serve", *self._options, "--data", str(self.data), "--http", self.http, "--sip", self.sip)
-                + ["--stop-with-parent"],
+                command("serve", "--stop-with-parent", *self._options, *self._places()),
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
@@ -116,7 +115,7 @@ class Node:
         """kill -9."""
         self._end(signal.SIGKILL)
 
-    def signal(self, number: signal.Signals) -> None:
+    def send_signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
     def wait_exit(self, *, within_s: float = _STOP_S) -> int:
@@ -154,6 +153,9 @@ class Node:
         """Return the end of the node's log, for a failed assertion."""
         lines = self.log.read_text(errors="replace").splitlines()[-12:] if self.log.exists() else []
         return f"log {self.log}: ...\n" + "\n".join(lines)
+
+    def _places(self) -> list[str]:
+        return ["--data", str(self.data), "--http", self.http, "--sip", self.sip]
 
     def _status_if_ready(self) -> dict[str, Any] | None:
         assert self.is_running, f"the node ended with {self.process.returncode}; {self.last_words()}"

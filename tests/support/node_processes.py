@@ -64,7 +64,7 @@ def marked_processes() -> Iterator[MarkedProcesses]:
 
 
 def wait_until(
-    condition: Callable[[], T], *, within_s: float = 20.0, what: str | Callable[[], str] = "what was waited for"
+    condition: Callable[[], T | None], *, within_s: float = 20.0, what: str | Callable[[], str] = "what was waited for"
 ) -> T:
     """Return the first true value of ``condition``; fail when there is none by the deadline, saying ``what``."""
     deadline = time.monotonic() + within_s

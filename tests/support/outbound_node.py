@@ -15,7 +15,7 @@ from sqlalchemy import Connection, select
 from callwright.accounts.account import ANY, Account, AccountType, CallerIds
 from callwright.accounts.secrets import PasswordHash
 from callwright.accounts.service import ApplicationKind, CallType, Page, Service
-from callwright.accounts.store import create_account, create_service
+from callwright.accounts.store import create_account, create_service, get_service
 from callwright.apps.instance import InstanceOrder, InstanceResult
 from callwright.db.database import DATABASE_FILE, Database
 from callwright.db.errors import DatabaseUnavailable
@@ -92,6 +92,11 @@ def add_service(
         max_running=max_running,
         uas_application_name="" if rest else "application",
     )
+
+
+def the_service(c: Connection) -> Service:
+    """The first service of a database."""
+    return get_service(c, ServiceId(1))
 
 
 def counted_identifiers(clock: Callable[[], float] = time.time, *, first: int = 1) -> Identifiers:

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated
 
+import structlog
 import typer
 
 from callwright.cli.options import Data
@@ -20,9 +21,11 @@ from callwright.log import setup_log
 from callwright.sandbox import phrases
 from callwright.sandbox.persona_file import read_persona_file
 from callwright.sandbox.personas import BUILT_IN
-from callwright.sandbox.process import start_sandbox
+from callwright.sandbox.process import LOG_FILE, SandboxProcess, start_sandbox
 from callwright.sip.auth import Credentials
 from callwright.speech import BUILT_IN_SELECTOR, Speech
+
+log = structlog.get_logger()
 
 _DIGEST = next(persona.digest for persona in BUILT_IN if persona.digest is not None)
 _CREDENTIALS = Credentials(user=_DIGEST.user, password=_DIGEST.password)
@@ -33,13 +36,24 @@ async def beside_node(speech: Speech, folder: Path, *, personas: Path | None = N
     """Run the simulated phone network as a process of its own while the block runs."""
     await _render_phrases(speech, folder / "phrases", personas)
     process = await start_sandbox(data=folder, personas=personas, phrases=folder / "phrases")
+    watching = asyncio.create_task(_tell_of_its_end(process), name="watch the sandbox")
     try:
         yield routes.Sandbox(
             address=(process.host, process.port),
             credentials=_CREDENTIALS,
         )
     finally:
+        watching.cancel()
         await process.close()
+
+
+async def _tell_of_its_end(process: SandboxProcess) -> None:
+    code = await process.wait()
+    log.error(
+        f"The simulated phone network ended by itself (exit code {code}): no test number answers any more. "
+        f"Its last words are in {process.data / LOG_FILE}; restart the node.",
+        action="sandbox_lost",
+    )
 
 
 @asynccontextmanager

@@ -222,12 +222,14 @@ class SipCore:
         """Answer an INVITE: 100 to 199 as often as wanted, then one final response.
 
         2xx is repeated until its ACK (event Acked). ``to_tag`` answers as another telephone of the same INVITE; each
-        tag may send one 2xx. Returns False, sending nothing, when it is too late: answered, or the caller gave up.
-        Raises UnknownCall for a handle that is no incoming call.
+        tag may send one 2xx. Returns False, sending nothing, when it is too late: answered, the caller gave up, or the
+        call is forgotten since. Raises UnknownCall for the handle of a call we made.
         """
         call = self._endpoint.calls.get(handle)
+        if call is None:
+            return False
         if not isinstance(call, Called):
-            raise UnknownCall(f"there is no incoming call {handle[:40]!r} to respond to")
+            raise UnknownCall(f"call {handle[:40]!r} is one we made: it has no INVITE to respond to")
         return call.respond(
             code, now, reason=reason, body=body, content_type=content_type, headers=headers, to_tag=to_tag
         )

@@ -176,7 +176,7 @@ def parse_address(text: str) -> Address:
     if "<" not in text:
         uri, semicolon, rest = text.partition(";")
         uri = uri.strip()
-        if not uri or '"' in uri or ":" not in uri or " " in uri:
+        if ":" not in uri or any(char in uri for char in ' ">'):
             raise SipParseError(f"not an address: {text[:80]!r}")
         return Address(uri=uri, params=parse_params(semicolon + rest) if semicolon else {})
     found = _ADDRESS.fullmatch(text)

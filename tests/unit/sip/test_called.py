@@ -153,6 +153,8 @@ def test_cancel_gets_200_and_the_invite_487() -> None:
         talk.feeds(within(invite, ended, "ACK", 1, "z9hG4bKpeer"))
         assert not talk.core.respond(handle, 200, body=ANSWER, now=talk.now)
         talk.core.bye(handle, talk.now)
+        talk.waits(100)
+        assert not talk.core.respond(handle, 200, body=ANSWER, now=talk.now)
 
 
 def test_cancel_after_the_answer_changes_nothing() -> None:
@@ -280,8 +282,13 @@ def test_an_invite_of_rfc_2543_without_cookie_or_contact_is_served() -> None:
 
 def test_responding_to_nothing_or_with_nonsense_is_refused() -> None:
     with Conversation() as talk:
+        assert not talk.core.respond("nobody", 200, now=talk.now)
+        ours, invite = talk.calls()
         with pytest.raises(UnknownCall):
-            talk.core.respond("nobody", 200, now=talk.now)
+            talk.core.respond(ours, 200, now=talk.now)
+        talk.answers(invite, 486)
+        talk.expects("ACK")
+        talk.core.take_events()
         handle, _ = is_called(talk)
         with pytest.raises(WrongMoment):
             talk.core.respond(handle, 99, now=talk.now)
