@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import secrets
 import time
@@ -86,8 +87,8 @@ class StopRequest:
         self.asked.set()
 
 
-class SipPortTaken(OutsideError):
-    """The SIP address cannot be bound."""
+class CannotListenForSip(OutsideError):
+    """The SIP address cannot be bound; the text says why and what to do."""
 
 
 async def run_node(
@@ -173,10 +174,20 @@ async def _open_sip(settings: Settings) -> SipSocket:
     try:
         return await SipSocket.open(host=settings.sip.host, port=settings.sip.port, core_factory=core)
     except OSError as problem:
-        raise SipPortTaken(
-            f"cannot listen on sip {settings.sip.host}:{settings.sip.port} ({problem.strerror or problem}): stop what "
-            "has that port, or choose another with --sip HOST:PORT (port 0: a free one)"
+        raise CannotListenForSip(
+            f"cannot listen on sip {settings.sip.host}:{settings.sip.port}: {_why_not_bound(problem)}"
         ) from problem
+
+
+def _why_not_bound(problem: OSError) -> str:
+    said = problem if problem.errno is not None else problem.__cause__  # uvloop keeps the number in the cause
+    match said.errno if isinstance(said, OSError) else None:
+        case errno.EADDRINUSE:
+            return "another program has that port: stop it, or choose another with --sip HOST:PORT (port 0: a free one)"
+        case errno.EADDRNOTAVAIL:
+            return "this machine does not have that address: choose one it has with --sip HOST:PORT"
+        case _:
+            return problem.strerror or str(problem)
 
 
 def _page_policy(settings: Settings) -> AddressPolicy:

@@ -135,7 +135,7 @@ def test_the_recording_it_names_is_a_playable_file_of_what_the_far_end_said(show
     message = seen.sounded[-1]
     assert message.is_speech
     assert sum(level(samples[at : at + RATE // 2]) > -35.0 for at in range(0, len(samples), RATE // 2)) >= 6
-    [seconds] = re.findall(r"You spoke for (\d+) seconds", shown.out)
+    [seconds] = re.findall(r"Thank you\..* (\d+) seconds", shown.out)
     assert len(samples) / RATE == pytest.approx(float(seconds), abs=0.6)
 
 

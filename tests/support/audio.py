@@ -89,4 +89,6 @@ def read_wav(path: str | Path) -> Pcm:
 
 def write_wav(path: str | Path, pcm: Pcm, rate: int = RATE, subtype: str = "PCM_16") -> None:
     """Write a sound file through libsndfile, which is not the code under test."""
-    soundfile.write(path, pcm, rate, subtype=subtype)
+    # libsndfile takes whole numbers as they are when it writes floating point, where full scale is 1.
+    samples = pcm / 32768 if subtype in ("FLOAT", "DOUBLE") else pcm
+    soundfile.write(path, samples, rate, subtype=subtype)

@@ -128,17 +128,18 @@ class Node:
         return code
 
     def stop(self) -> None:
-        """Ask the node to end, a second time to hang up its calls, and make sure of it."""
-        for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGKILL):
-            if self._process is None or self._process.poll() is not None:
-                break
-            self._process.send_signal(number)
+        """Ask the node to hang up its calls and end, by two signals that cannot merge into one, and make sure of it."""
+        if self._process is None:
+            return
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+            self._process.send_signal(signal.SIGINT)
             try:
-                self._process.wait(_STOP_S if number is signal.SIGTERM else None)
+                self._process.wait(_STOP_S)
             except subprocess.TimeoutExpired:
-                continue
-        if self._process is not None:
-            self._close_input()
+                self._process.kill()
+                self._process.wait()
+        self._close_input()
 
     @property
     def process(self) -> subprocess.Popen[bytes]:

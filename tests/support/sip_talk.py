@@ -167,6 +167,10 @@ class Conversation:
             self.core.wake(self.now)
         assert self.core.wake_at() is None, self._story("timers that never end")
         assert self.core.dialogs() == 0, self._story(f"{self.core.dialogs()} things are remembered for ever")
+        # What only finds calls is no dialog, but would grow all the same.
+        endpoint = self.core._endpoint
+        assert not endpoint.by_tag, self._story("tags are remembered for ever")
+        assert not endpoint.invited, self._story("INVITEs are remembered for ever")
 
     # --- in and out --------------------------------------------------------------------------------------------------
 

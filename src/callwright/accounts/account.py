@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Final
 
+from callwright.accounts.rules import NO_RULES, Rules
 from callwright.values.destination import parse_number
 from callwright.values.errors import RequestError
 from callwright.values.ids import AccountId
@@ -53,6 +54,7 @@ class Account:
     max_running: int | None
     caller_ids: CallerIds
     created_at: float
+    rules: Rules = NO_RULES
 
     def may_show(self, caller_id: str) -> bool:
         """Return whether this account has validated ``caller_id``, given as digits with or without a leading '+'."""

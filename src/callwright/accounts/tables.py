@@ -1,8 +1,8 @@
-"""The tables of accounts and services (docs/reference/accounts.md).
+"""The tables of accounts, their rules, their do-not-call lists and their services (docs/reference/accounts.md).
 
 Keys and passwords are here only as hashes: of access keys SHA-256, of service passwords argon2id (ruling 30). The URL
 of a page that holds a password is sealed. Times are epoch seconds. ``caller_ids`` is the JSON text ``"any"`` or a list
-of numbers.
+of numbers, prefixes are JSON lists. An account without a row in ``account_rules`` has the default rules.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ from sqlalchemy import (
     ForeignKey,
     Integer,
     LargeBinary,
+    PrimaryKeyConstraint,
     Table,
     Text,
     UniqueConstraint,
 )
 
+from callwright.db.amounts import Amount
 from callwright.db.metadata import metadata
 
 accounts = Table(
@@ -45,6 +47,30 @@ accounts = Table(
     CheckConstraint("length(key_sha256) = 32", name="key_is_sha256"),
     CheckConstraint("length(previous_key_sha256) = 32", name="previous_key_is_sha256"),
     CheckConstraint("(previous_key_sha256 IS NULL) = (previous_key_until IS NULL)", name="previous_key_is_whole"),
+)
+
+account_rules = Table(
+    "account_rules",
+    metadata,
+    Column("account_id", ForeignKey("accounts.id"), primary_key=True),
+    Column("allow_premium", Boolean, nullable=False),
+    Column("allow_unknown", Boolean, nullable=False),
+    Column("allowed_prefixes", Text, nullable=False),
+    Column("blocked_prefixes", Text, nullable=False),
+    Column("daily_cap", Amount),
+    Column("credit", Amount),
+    Column("max_price", Amount),
+    CheckConstraint("daily_cap >= 0 AND credit >= 0 AND max_price >= 0", name="amounts_possible"),
+)
+
+do_not_call = Table(
+    "do_not_call",
+    metadata,
+    Column("account_id", ForeignKey("accounts.id"), nullable=False),
+    Column("number", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("added_at", Double, nullable=False),
+    PrimaryKeyConstraint("account_id", "number"),
 )
 
 services = Table(

@@ -63,10 +63,11 @@ def _look(settings: Settings) -> Iterator[Finding]:
 
 
 def _folder(folder: Path) -> Finding:
+    # A folder that is not there yet is made by the node; looking must not leave one behind.
+    existing = next((one for one in (folder, *folder.parents) if one.exists()), folder)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            free = shutil.disk_usage(folder).free
+        with tempfile.TemporaryFile(dir=existing):
+            free = shutil.disk_usage(existing).free
     except OSError as problem:
         return Finding(
             grade="bad", what="data folder", detail=f"{folder} cannot be written ({problem}): choose one with --data"

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from callwright import __version__
-from callwright.cli import accounts, calls, demo, doctor, sandbox, serve, services
+from callwright.cli import accounts, calls, demo, doctor, queues, sandbox, serve, services
 from callwright.values.errors import CallwrightError
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app = typer.Typer(
 app.command("serve")(serve.serve)
 app.add_typer(accounts.app, name="account", help="Accounts and their API Access Keys.")
 app.add_typer(services.app, name="service", help="Outbound services: which application runs on which calls.")
+app.add_typer(queues.app, name="queue", help="The starts that wait: how many, and taking all of a service back.")
 app.command("call")(calls.call)
 app.command("status")(calls.status)
 app.command("cancel")(calls.cancel)

@@ -118,6 +118,17 @@ def folder() -> Kind:
     return Kind(expects="the path of a folder", read=read)
 
 
+def file_or_none() -> Kind:
+    def read(value: object) -> Path | None:
+        if isinstance(value, Path):
+            return value.expanduser()
+        if not isinstance(value, str) or "\0" in value:
+            raise ValueError
+        return Path(value).expanduser() if value else None
+
+    return Kind(expects="the path of a file, or empty", read=read)
+
+
 def _items(value: object) -> list[str]:
     items = [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
     if not isinstance(items, list) or not all(isinstance(item, str) for item in items):

@@ -7,7 +7,19 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
-from callwright.config.kinds import Kind, boolean, choice, folder, integer, money, networks, number, prefixes, text
+from callwright.config.kinds import (
+    Kind,
+    boolean,
+    choice,
+    file_or_none,
+    folder,
+    integer,
+    money,
+    networks,
+    number,
+    prefixes,
+    text,
+)
 
 DEFAULT_DATA_FOLDER = Path("~/.local/share/callwright")
 
@@ -35,6 +47,50 @@ class HttpSettings:
         default=False,
         metadata=_about(
             "allow plain HTTP beyond loopback without a proxy: passwords cross the network in clear", boolean()
+        ),
+    )
+    certificate: Path | None = field(
+        default=None,
+        metadata=_about(
+            "PEM file of the certificate and its chain: the web services speak TLS 1.2 and 1.3 only", file_or_none()
+        ),
+    )
+    key: Path | None = field(
+        default=None, metadata=_about("PEM file of the certificate's private key, without a passphrase", file_or_none())
+    )
+
+    @property
+    def scheme(self) -> str:
+        """``https`` when there is a certificate, else ``http``."""
+        return "http" if self.certificate is None else "https"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitSettings:
+    """What clients of the web services may ask for, and how fast."""
+
+    requests_per_account: float = field(
+        default=0.0,
+        metadata=_about("requests a second of one account; 0: as many as it likes", number(0, 100_000)),
+    )
+    requests_per_address: float = field(
+        default=0.0,
+        metadata=_about("requests a second from one address (IPv6: one /64); 0: as many as come", number(0, 100_000)),
+    )
+    body_bytes: int = field(
+        default=64 * 1024 * 1024,
+        metadata=_about("bytes the body of one request may have", integer(1024, 64 * 1024 * 1024)),
+    )
+    head_bytes: int = field(
+        default=64 * 1024,
+        metadata=_about("bytes the request line and the headers may have together", integer(8 * 1024, 1024 * 1024)),
+    )
+    slow_request_s: float = field(
+        default=30.0,
+        metadata=_about(
+            "seconds until the headers must be there, and the body if it is small; longer bodies get a second more "
+            "for every 16 KiB",
+            number(1, 3600),
         ),
     )
 
@@ -89,7 +145,23 @@ class PageSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallSettings:
-    """Running calls."""
+    """Waiting starts and running calls."""
+
+    queue_limit_s: float = field(
+        default=86400.0,
+        metadata=_about(
+            "seconds a start may wait in its queue before it is couldnotrun Queue time limit exceeded",
+            number(1, 31 * 86400),
+        ),
+    )
+    ring_timeout_s: float = field(
+        default=60.0,
+        metadata=_about("seconds a call may ring, for services added without a time-out of their own", number(1, 600)),
+    )
+    max_duration_s: float = field(
+        default=14400.0,
+        metadata=_about("seconds from the answer after which a call is hung up", number(1, 14400)),
+    )
 
     drain_limit_s: float = field(
         default=60.0,
@@ -100,6 +172,14 @@ class CallSettings:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordSettings:
     """Application and call records."""
+
+    keep_days: float = field(
+        default=90.0, metadata=_about("days records are kept after their instance has ended", number(1, 3660))
+    )
+    keep_references_days: float = field(
+        default=7.0,
+        metadata=_about("days a reference and its unique_id stay known after the start is over", number(1, 3660)),
+    )
 
     include_neural_in_total: bool = field(
         default=True,

@@ -1,8 +1,12 @@
 """One outgoing leg: SIP dialog and media leg joined, from its INVITE to the end of its BYE.
 
-A leg is ``dialling``, then ``up``, then ``ending`` (a BYE or CANCEL of ours is under way), then ``over``. ``over``
-is reached exactly once, with an ``Outcome`` that is never changed afterwards. The engine feeds SIP events in; the
-media leg feeds its own.
+    dialling -> up -> ending -> over     we hang up: BYE sent, its answer awaited
+                up -> over               the far end hangs up
+    dialling -> over                     never answered
+
+The ``Outcome`` is fixed when the call leaves ``up`` (or ``dialling``) and never changed afterwards: from then on every
+verb raises ``CallEnded`` and the records may be closed. The port stays taken until ``over``. The engine feeds SIP
+events in; the media leg feeds its own. docs/reference/calls.md.
 """
 
 from __future__ import annotations
@@ -10,7 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from enum import Enum
-from typing import Any, TypeVar
+from typing import Any
 
 import structlog
 
@@ -29,8 +33,6 @@ from callwright.values.ids import CallId
 from callwright.values.outcome import EndedBy, Outcome, answered_outcome
 
 log = structlog.get_logger()
-
-T = TypeVar("T")
 
 
 class LegState(Enum):
@@ -63,7 +65,6 @@ class OutgoingCall:
         self._ended: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._closed = asyncio.Event()
         self._recording: asyncio.Task[Recorded] | None = None
-        self._pending_outcome: Outcome | None = None
         leg.on_event = self._heard
 
     # --- facts
@@ -85,64 +86,56 @@ class OutgoingCall:
             raise MediaUnavailable(str(problem)) from problem
 
     async def record(self, order: RecordingOrder) -> Recorded:
-        if self.state is not LegState.UP:
-            raise CallEnded(await self.wait_ended())
-        self._recording = asyncio.create_task(self._record(order), name=f"record {self.call_id}")
+        self._check_up()
+        if self._recording is not None and not self._recording.done():
+            raise MediaUnavailable(f"{order.path}: another recording runs on this call; one at a time is possible")
+        recording = self._recording = asyncio.create_task(self._record(order), name=f"record {self.call_id}")
+        recording.add_done_callback(_take_exception)
         try:
-            await _first_of(self._recording, self._ended)
+            await _first_of(recording, self._ended)
             if self._ended.done():
                 self._leg.stop_recording()
             # Shielded: the file must be closed and reported even when whoever asked for it is gone.
-            recorded = await asyncio.shield(self._recording)
+            recorded = await asyncio.shield(recording)
         except asyncio.CancelledError:
             self._leg.stop_recording()
+            await asyncio.wait({recording})
             raise
         except MediaError as problem:
+            self._check_up()
             raise MediaUnavailable(str(problem)) from problem
-        if self._ended.done():
-            raise CallEnded(self._ended.result())
+        self._check_up()
         return recorded
 
     def stop_recording(self) -> None:
         self._leg.stop_recording()
 
     async def hang_up(self) -> None:
-        await self.end(answered_outcome(ended_by=EndedBy.APPLICATION))
+        self.end(answered_outcome(ended_by=EndedBy.APPLICATION))
+        await self.wait_closed()
 
     async def wait_ended(self) -> Outcome:
         return await asyncio.shield(self._ended)
 
     # --- what the engine tells
 
-    async def end(self, outcome: Outcome, *, reason: str | None = None) -> None:
-        """End the call with this outcome unless it is already ending; return when it is over and its media are
-        closed.
-        """
-        if self.state is LegState.UP:
-            self.state = LegState.ENDING
-            self._pending_outcome = outcome
-            self.facts.ended_at = self._clock()
-            self._send_bye(reason)
-            self._progress("BYE", "sent")
-        await self._closed.wait()
-
-    async def wait_closed(self) -> None:
-        """Return when the call is over and its media are closed."""
-        await self._closed.wait()
-
     def went_up(self) -> None:
+        """The far end answered."""
         self.state = LegState.UP
 
-    def over(self, outcome: Outcome) -> None:
-        """The dialog is over: take the outcome of our own BYE if there was one, else this one; close the media."""
-        if self.state is LegState.OVER:
+    def end(self, outcome: Outcome, *, reason: str | None = None) -> None:
+        """Hang up with this outcome, now; when the call is not up this changes nothing."""
+        if self.state is not LegState.UP:
             return
+        self.state = LegState.ENDING
+        self._settle(outcome)
+        self._send_bye(reason)
+        self._progress("BYE", "sent")
+
+    def over(self, outcome: Outcome) -> None:
+        """The dialog is over; ``outcome`` counts unless an earlier end fixed another."""
         self.state = LegState.OVER
-        if self.facts.ended_at is None:
-            self.facts.ended_at = self._clock()
-        self.facts.outcome = self._pending_outcome or outcome
-        self.keys.close(self.facts.outcome)
-        self._ended.set_result(self.facts.outcome)
+        self._settle(outcome)
 
     async def close_media(self) -> None:
         """Finish what uses the media leg, close it and keep its statistics. Called once, after ``over``."""
@@ -154,7 +147,24 @@ class OutgoingCall:
         finally:
             self._closed.set()
 
+    async def wait_closed(self) -> None:
+        """Return when the call is over and its media are closed."""
+        await self._closed.wait()
+
     # --- inside
+
+    def _settle(self, outcome: Outcome) -> None:
+        if self._ended.done():
+            return
+        if self.facts.ended_at is None:
+            self.facts.ended_at = self._clock()
+        self.facts.outcome = outcome
+        self.keys.close(outcome)
+        self._ended.set_result(outcome)
+
+    def _check_up(self) -> None:
+        if self._ended.done():
+            raise CallEnded(self._ended.result())
 
     async def _record(self, order: RecordingOrder) -> Recorded:
         ended = await self._leg.record(
@@ -174,24 +184,23 @@ class OutgoingCall:
     def _own_format(self) -> str:
         return "ulaw" if self.facts.codec == "PCMU" else "alaw"
 
-    async def _while_up(self, verb: Callable[[], Coroutine[None, None, T]]) -> T:
-        """Run a verb until it is done or the call ends, whichever comes first."""
-        if self.state is not LegState.UP:
-            raise CallEnded(await self.wait_ended())
+    async def _while_up(self, verb: Callable[[], Coroutine[None, None, object]]) -> None:
+        """Run a verb until it is done or the call ends; of both at once, the end is what counts."""
+        self._check_up()
         task = asyncio.create_task(verb(), name=f"verb on {self.call_id}")
+        task.add_done_callback(_take_exception)
         try:
             await _first_of(task, self._ended)
-            if task.done():
-                return task.result()
-            raise CallEnded(self._ended.result())
         finally:
             if not task.done():
                 task.cancel()
                 await asyncio.wait({task})
+        self._check_up()
+        task.result()
 
     def _heard(self, event: LegEvent) -> None:
         match event:
-            case Digit(key=key, duration_ms=duration_ms):
+            case Digit(key=key, duration_ms=duration_ms) if not self._ended.done():
                 self.keys.put(key)
                 self._progress("key", f"{key} ({duration_ms} ms)")
             case NoRtp(seconds=seconds):
@@ -208,3 +217,9 @@ class OutgoingCall:
 
 async def _first_of(*futures: asyncio.Future[Any]) -> None:
     await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
+
+
+def _take_exception(task: asyncio.Task[Any]) -> None:
+    """Mark a failure as seen: whoever waited may be gone, or the end of the call may count more."""
+    if not task.cancelled():
+        task.exception()

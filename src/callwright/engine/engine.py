@@ -2,7 +2,7 @@
 
 ``place`` reads top to bottom as the life of a call until its answer; from then on the ``OutgoingCall`` it returns
 carries the verbs, and events from the SIP core find it by its dialog handle. The engine writes no records: it
-returns facts.
+returns facts. docs/reference/calls.md tells what is sent when.
 """
 
 from __future__ import annotations
@@ -10,31 +10,42 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 import structlog
 
+from callwright.engine.attempt import Attempt, UnusableSound
 from callwright.engine.call import OutgoingCall
+from callwright.engine.caller_identity import from_uri
 from callwright.engine.interface import CallFacts, CallFailed, CallOrder, CallProgress, Refusal
-from callwright.engine.media_client import Leg, MediaClient, MediaError
+from callwright.engine.media_client import Leg, MediaClient
 from callwright.engine.routes import Route, Routes
 from callwright.engine.sip_socket import SipSocket
-from callwright.media import offer_answer
 from callwright.sip import event as sip_event
+from callwright.sip.caller import check_plan
 from callwright.sip.core import InvitePlan
 from callwright.sip.dialog import SavedDialog
-from callwright.values.destination import Destination, DestinationKind
-from callwright.values.errors import PeerError
+from callwright.sip.errors import UnsafeText
+from callwright.sip.headers import header_value, safe_pairs
+from callwright.sip.uri import parse_sip_uri
+from callwright.values.destination import Destination
 from callwright.values.outcome import Cause, EndedBy, Outcome, RestCause, answered_outcome, failed_outcome
 
 log = structlog.get_logger()
 
 HANG_UP_GRACE_S = 35.0  # a BYE is given up after 64*T1 = 32 s (RFC 3261 17.1.2.2)
+_LONGEST_INVITE = 32_000  # our choice: longer ones come in so many fragments that hardly a network delivers them
+_RINGING = (180, 183)
 
 
 class CallEngine:
-    """The real ``Engine``: one SIP socket, the media workers and the routes of this node."""
+    """The real ``Engine``: one SIP socket, the media workers and the routes of this node.
+
+    ``media_host`` is the address session descriptions tell far ends, "" for the one the media workers listen on.
+    ``on_progress`` must not raise and must not wait.
+    """
 
     def __init__(
         self,
@@ -45,6 +56,7 @@ class CallEngine:
         sip_domain: str,
         clock: Callable[[], float],
         on_progress: Callable[[CallProgress], None],
+        media_host: str = "",
     ) -> None:
         self._sip = sip
         self._media = media
@@ -52,14 +64,18 @@ class CallEngine:
         self._sip_domain = sip_domain
         self._clock = clock
         self._on_progress = on_progress
-        self._attempts: dict[str, _Attempt] = {}
+        self._media_host = media_host
+        self._preparing: set[Attempt] = set()
+        self._attempts: dict[str, Attempt] = {}
         self._byes: dict[str, asyncio.Future[int]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._closing = False
         sip.on_event = self._on_sip_event
         media.on_worker_lost = self._on_worker_lost
 
     @property
     def live_calls(self) -> int:
+        """How many calls take up a dialog: dialling, up, or waiting for the answer to a BYE."""
         return len(self._attempts)
 
     def refusal(self, destination: Destination) -> Refusal | None:
@@ -73,24 +89,19 @@ class CallEngine:
         before_invite: Callable[[], Awaitable[None]],
         on_answered: Callable[[CallFacts, bytes], Awaitable[None]],
     ) -> OutgoingCall:
-        from_uri = self._from_uri(order)
-        facts = CallFacts(
-            call_id=order.call_id, destination=order.destination, originating=from_uri.removeprefix("sip:")
-        )
-        route = self._routes.find(order.destination)
-        if isinstance(route, Refusal):
-            raise _not_placed(facts, 404, route.reason)
-        try:
-            leg = await self._media.open_leg()
-        except MediaError as problem:
-            raise _not_placed(facts, 503, f"no media port: {problem}") from problem
+        facts = CallFacts(call_id=order.call_id, destination=order.destination)
+        plan = await self._prepare(order, facts)
+        attempt = self._attempt(facts, await self._media.open_leg())
+        call = attempt.call
+        self._preparing.add(attempt)
         try:
             await before_invite()
+            self._invite(attempt, plan)
         except BaseException:
-            await leg.close()
+            await attempt.leg.close()
             raise
-        attempt = self._invite(order, route, from_uri, facts, leg)
-        call = attempt.call
+        finally:
+            self._preparing.discard(attempt)
         try:
             await self._until_answered(attempt, order)
             await on_answered(facts, msgspec.json.encode(self._sip.core.export(attempt.handle)))
@@ -99,104 +110,115 @@ class CallEngine:
             raise
         except BaseException:
             # Cancelled, or the answer could not be recorded: nobody will own this call, so it must not stay up.
-            await call.end(answered_outcome(ended_by=EndedBy.PLATFORM, detail="nobody took the call"))
+            call.end(answered_outcome(ended_by=EndedBy.PLATFORM, detail="nobody took the call"))
+            await call.wait_closed()
             raise
         self._own(self._limit(call, order.max_duration_s), f"duration limit of {order.call_id}")
         return call
 
     async def hang_up_saved(self, saved: bytes) -> None:
         handle = self._sip.core.bye_saved(msgspec.json.decode(saved, type=SavedDialog), self._now())
-        done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._byes[handle] = done
+        done = self._byes[handle] = asyncio.get_running_loop().create_future()
         self._sip.pump()
         code = await done
         log.info(f"A call of an earlier life was hung up: its BYE ended with {code}.", action="bye_after_restart")
 
     async def close(self, limit_s: float = HANG_UP_GRACE_S) -> None:
-        """Hang up every call and wait, at most ``limit_s`` seconds, until the far ends know."""
-        ended_here = answered_outcome(ended_by=EndedBy.PLATFORM, detail="the platform stopped")
-        for attempt in self._attempts.values():
-            attempt.gave_up = attempt.gave_up or "the platform stopped"
-            self._cancel(attempt)
-        ends = [attempt.call.end(ended_here) for attempt in self._attempts.values()]
+        """Place no more calls, hang up every one and wait, at most ``limit_s`` seconds, until the far ends know."""
+        self._closing = True
+        stopped = answered_outcome(ended_by=EndedBy.PLATFORM, detail="the platform stopped")
+        attempts = list(self._attempts.values())
+        for attempt in attempts:
+            self._give_up(attempt, stopped.detail)
+            attempt.call.end(stopped)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(limit_s):
-                await asyncio.gather(*ends, *self._byes.values())
-        for task in list(self._tasks):
-            task.cancel()
+                await asyncio.gather(*(attempt.call.wait_closed() for attempt in attempts))
+                await asyncio.gather(*map(asyncio.shield, self._byes.values()))
+        for attempt in list(self._attempts.values()):
+            self._over(attempt, failed_outcome(487, ended_by=EndedBy.PLATFORM, detail=stopped.detail))
+        for bye in self._byes.values():
+            if not bye.done():
+                bye.set_result(408)
+        self._byes.clear()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     # --- the way up
 
-    def _invite(self, order: CallOrder, route: Route, from_uri: str, facts: CallFacts, leg: Leg) -> _Attempt:
-        """Send the INVITE; nothing may wait between the stamp and this."""
-        attempt = _Attempt()
-        attempt.call = OutgoingCall(
+    async def _prepare(self, order: CallOrder, facts: CallFacts) -> InvitePlan:
+        """Return what to send, but for its sound; raise ``CallFailed`` when it can never be sent."""
+        sender = from_uri(order, domain=self._sip_domain)
+        facts.originating = sender.removeprefix("sip:")
+        route = self._routes.find(order.destination)
+        if isinstance(route, Refusal):
+            raise self._not_placed(facts, 404, route.reason)
+        try:
+            plan = _plan(route, sender, order.headers)
+        except UnsafeText as problem:
+            raise self._not_placed(facts, 400, str(problem)) from problem
+        facts.remote = "[{}]:{}".format(*plan.next_hop) if ":" in plan.next_hop[0] else "{}:{}".format(*plan.next_hop)
+        with contextlib.suppress(OSError):
+            # So that the INVITE need not wait for it. A name nobody knows is found out again when the INVITE is sent:
+            # it is the far end's fault, and has its place in the records.
+            address = await self._sip.resolve(plan.next_hop[0])
+            return replace(plan, next_hop=(address, plan.next_hop[1]))
+        return plan
+
+    def _attempt(self, facts: CallFacts, leg: Leg) -> Attempt:
+        call = OutgoingCall(
             facts=facts,
             leg=leg,
             send_bye=lambda reason: self._command(lambda now: self._sip.core.bye(attempt.handle, now, reason)),
             clock=self._clock,
             on_progress=self._on_progress,
         )
-        attempt.leg = leg
-        plan = InvitePlan(
-            request_uri=route.request_uri,
-            next_hop=route.next_hop,
-            from_uri=from_uri,
-            to_uri=route.request_uri.partition(";")[0],
-            body=offer_answer.offer(leg.host, leg.port),
-            headers=order.headers,
-            credentials=route.credentials,
-        )
+        # Unique among our sessions, as RFC 8866 section 5.2 wants it: no two live at a time share a port.
+        session_id = int(self._clock() * 1000) << 16 | leg.port
+        attempt = Attempt(call=call, leg=leg, media_host=self._media_host or leg.host, session_id=session_id)
+        return attempt
+
+    def _invite(self, attempt: Attempt, plan: InvitePlan) -> None:
+        """Send the INVITE; nothing may wait between the stamp and this."""
+        facts = attempt.call.facts
+        if self._closing:
+            raise self._not_placed(facts, 503, "the platform stopped")
+        if attempt.media_lost:
+            raise self._not_placed(facts, _MEDIA_LOST)
+        plan = replace(plan, body=attempt.offer())
         facts.initiated_at = self._clock()
-        facts.remote = f"{route.next_hop[0]}:{route.next_hop[1]}"
         attempt.handle = self._sip.core.invite(plan, self._now())
         self._attempts[attempt.handle] = attempt
         self._sip.pump()
-        self._progress(facts, "INVITE", route.request_uri)
-        return attempt
+        self._progress(facts, "INVITE", plan.request_uri)
 
-    async def _until_answered(self, attempt: _Attempt, order: CallOrder) -> None:
+    async def _until_answered(self, attempt: Attempt, order: CallOrder) -> None:
         """Return when the call is up; raise ``CallFailed`` when it is not answered in time or at all."""
         try:
             async with asyncio.timeout(order.ring_timeout_s):
                 await asyncio.shield(attempt.answered)
         except TimeoutError:
-            attempt.gave_up = f"not answered within {order.ring_timeout_s:g} s"
-            self._cancel(attempt)
+            # An answer that came in the same instant is an answer: giving up does nothing then.
+            self._give_up(attempt, f"not answered within {order.ring_timeout_s:g} s")
             await asyncio.shield(attempt.answered)
         except asyncio.CancelledError:
-            attempt.gave_up = "the platform gave the call up"
-            self._cancel(attempt)
+            self._give_up(attempt, "the platform gave the call up")
             raise
 
-    def _cancel(self, attempt: _Attempt) -> None:
-        if not attempt.answered.done():
-            self._command(lambda now: self._sip.core.cancel(attempt.handle, now))
-            self._progress(attempt.call.facts, "CANCEL", attempt.gave_up)
-
-    def _on_answered(self, attempt: _Attempt, event: sip_event.Answered) -> None:
-        facts = attempt.call.facts
-        facts.answered_at = self._clock()
-        attempt.call.went_up()
-        self._progress(facts, f"{event.code} {event.reason}", "answered")
-        try:
-            agreed = offer_answer.choose(event.body or attempt.early_body)
-            facts.codec = agreed.codec.name
-            attempt.connect(agreed)
-        except (PeerError, MediaError) as problem:
-            outcome = Outcome(
-                cause=Cause.ERROR,
-                code=488,
-                rest_cause=RestCause.FAILED,
-                ended_by=EndedBy.PLATFORM,
-                detail=f"the answer has no sound we can use: {problem}",
-            )
-            attempt.fail(outcome)
-            self._own(attempt.call.end(outcome, reason="SIP;cause=488"), f"hang up {facts.call_id}")
+    def _give_up(self, attempt: Attempt, why: str) -> None:
+        """CANCEL a call that was not answered yet. The core says Failed in the end, whatever crosses the CANCEL."""
+        if attempt.answered.done() or attempt.gave_up:
             return
-        if not attempt.answered.done():
-            attempt.answered.set_result(None)
+        attempt.gave_up = why
+        attempt.call.facts.ended_at = self._clock()
+        self._command(lambda now: self._sip.core.bye(attempt.handle, now))
+        self._progress(attempt.call.facts, "CANCEL", why)
+
+    async def _limit(self, call: OutgoingCall, max_duration_s: float) -> None:
+        try:
+            async with asyncio.timeout(max_duration_s):
+                await call.wait_ended()
+        except TimeoutError:
+            call.end(answered_outcome(ended_by=EndedBy.PLATFORM, detail=f"limit of {max_duration_s:g} s reached"))
 
     # --- events of the SIP core
 
@@ -205,37 +227,39 @@ class CallEngine:
             # Inbound services come later; a stranger learns only that this user is not here.
             self._command(lambda now: self._sip.core.respond(event.handle, 404, "Not Found", now=now))
             return
-        if isinstance(event, sip_event.ByeDone) and event.handle in self._byes:
-            self._byes.pop(event.handle).set_result(event.code)
+        if isinstance(event, sip_event.ByeDone) and (bye := self._byes.pop(event.handle, None)) is not None:
+            if not bye.done():
+                bye.set_result(event.code)
             return
         attempt = self._attempts.get(event.handle)
         if attempt is None:
             return
-        call = attempt.call
+        facts = attempt.call.facts
         match event:
             case sip_event.Trying():
-                self._progress(call.facts, "100 Trying")
+                self._progress(facts, "100 Trying")
             case sip_event.Provisional():
-                attempt.early_body = event.body or attempt.early_body
-                if call.facts.ringing_at is None:
-                    call.facts.ringing_at = self._clock()
-                self._progress(call.facts, f"{event.code} {event.reason}")
+                attempt.keep_early(event.tag, event.headers, event.body)
+                if facts.ringing_at is None and event.code in _RINGING:
+                    facts.ringing_at = self._clock()
+                self._progress(facts, f"{event.code} {event.reason}")
             case sip_event.Answered():
-                self._on_answered(attempt, event)
+                self._answered(attempt, event)
             case sip_event.Failed():
-                detail = attempt.gave_up or event.reason
-                ended_by = EndedBy.PLATFORM if attempt.gave_up or event.local else EndedBy.FAR_END
-                outcome = failed_outcome(event.code, ended_by=ended_by, detail=detail)
-                self._progress(call.facts, f"{event.code} {event.reason}", "not answered")
-                self._over(event.handle, outcome)
-                attempt.fail(outcome)
+                self._failed(attempt, event)
             case sip_event.Ended():
-                self._progress(call.facts, "BYE", "received")
-                detail = event.reason_header or ""
-                self._over(event.handle, answered_outcome(ended_by=EndedBy.FAR_END, detail=detail))
+                self._progress(facts, "BYE", "received")
+                self._over(attempt, answered_outcome(ended_by=EndedBy.FAR_END, detail=event.reason_header))
             case sip_event.ByeDone():
-                detail = "" if event.code == 200 else f"BYE ended with {event.code}"
-                self._over(event.handle, answered_outcome(ended_by=EndedBy.APPLICATION, detail=detail))
+                self._progress(facts, f"{event.code} to BYE", "no answer" if event.local else "")
+                if event.code != 200:
+                    log.warning(
+                        f"A far end did not confirm that it hung up: {event.code}.",
+                        action="bye_refused",
+                        call=facts.call_id,
+                    )
+                # Asked by us, its outcome is fixed; unasked, the core had to hang up.
+                self._over(attempt, answered_outcome(ended_by=EndedBy.PLATFORM, detail=event.cause))
             case sip_event.Reoffered():
                 self._answer_reoffer(attempt, event)
             case sip_event.Acked(body=body) if body:
@@ -243,67 +267,72 @@ class CallEngine:
             case _:
                 pass
 
-    def _over(self, handle: str, outcome: Outcome) -> None:
-        attempt = self._attempts.pop(handle)
+    def _answered(self, attempt: Attempt, event: sip_event.Answered) -> None:
+        call = attempt.call
+        call.facts.answered_at = self._clock()
+        call.went_up()
+        self._progress(call.facts, f"{event.code} {event.reason}", "answered")
+        try:
+            attempt.take_answer(event.tag, event.body)
+        except UnusableSound as problem:
+            call.end(_platform_error(488, f"the answer has no sound we can use: {problem}"), reason="SIP;cause=488")
+            attempt.fail()
+        else:
+            attempt.is_answered()
+
+    def _failed(self, attempt: Attempt, event: sip_event.Failed) -> None:
+        facts = attempt.call.facts
+        self._progress(facts, f"{event.code} {event.reason}", "not answered")
+        facts.retry_after_s = _seconds(header_value(event.headers, "retry-after"))
+        reason = header_value(event.headers, "reason")
+        detail = attempt.gave_up or (f"{event.reason}; {reason}" if reason else event.reason)
+        ended_by = EndedBy.PLATFORM if attempt.gave_up or event.local else EndedBy.FAR_END
+        self._over(attempt, attempt.verdict or failed_outcome(event.code, ended_by=ended_by, detail=detail))
+
+    def _over(self, attempt: Attempt, outcome: Outcome) -> None:
+        self._attempts.pop(attempt.handle, None)
         attempt.call.over(outcome)
+        attempt.fail()
         self._own(attempt.call.close_media(), f"close media of {attempt.call.call_id}")
 
-    def _answer_reoffer(self, attempt: _Attempt, event: sip_event.Reoffered) -> None:
+    def _answer_reoffer(self, attempt: Attempt, event: sip_event.Reoffered) -> None:
         """Hold, resume, a new address: agree to what we can, keep the call as it was otherwise (RFC 3261 14.2)."""
-        leg = attempt.leg
-        if not event.body:  # the far end wants our offer; its answer comes with the ACK
-            body = offer_answer.offer(leg.host, leg.port, version=attempt.next_version())
-            self._command(lambda now: self._sip.core.answer_reinvite(event.handle, body, now))
-            return
         try:
-            answer = offer_answer.answer(event.body, leg.host, leg.port, version=attempt.next_version())
-        except PeerError as problem:
-            log.warning(f"A re-INVITE was refused: {problem}", action="reinvite_refused", call=attempt.call.call_id)
+            # Without a body the far end wants our offer; its answer comes with the ACK.
+            body = attempt.take_offer(event.body) if event.body else attempt.offer()
+        except UnusableSound as problem:
+            log.warning(f"A new offer was refused: {problem}", action="reoffer_refused", call=attempt.call.call_id)
+            self._progress(attempt.call.facts, f"{event.method} again", "refused")
             self._command(lambda now: self._sip.core.refuse_reinvite(event.handle, 488, "Not Acceptable Here", now))
             return
-        attempt.connect(answer.agreed)
-        self._command(lambda now: self._sip.core.answer_reinvite(event.handle, answer.body, now))
+        self._progress(attempt.call.facts, f"{event.method} again", "accepted")
+        self._command(lambda now: self._sip.core.answer_reinvite(event.handle, body, now))
 
-    def _take_late_answer(self, attempt: _Attempt, body: bytes) -> None:
+    def _take_late_answer(self, attempt: Attempt, body: bytes) -> None:
         try:
-            attempt.connect(offer_answer.choose(body))
-        except (PeerError, MediaError) as problem:
+            attempt.take_answer("", body)
+        except UnusableSound as problem:
             log.warning(f"A late answer was of no use: {problem}", action="late_answer", call=attempt.call.call_id)
 
     def _on_worker_lost(self, legs: list[Leg]) -> None:
         lost = set(map(id, legs))
-        outcome = Outcome(
-            cause=Cause.ERROR,
-            code=500,
-            rest_cause=RestCause.FAILED,
-            ended_by=EndedBy.PLATFORM,
-            detail="the media worker of this call died",
-        )
-        for handle, attempt in list(self._attempts.items()):
-            if id(attempt.leg) in lost:
-                log.error(
-                    "A call lost its media worker and is hung up.", action="worker_lost", call=attempt.call.call_id
-                )
-                if attempt.call.is_up:
-                    self._own(attempt.call.end(outcome, reason="SIP;cause=500"), f"hang up {handle}")
-                else:
-                    attempt.gave_up = outcome.detail
-                    self._cancel(attempt)
+        for attempt in [*self._preparing, *self._attempts.values()]:
+            if id(attempt.leg) not in lost:
+                continue
+            log.error("A call lost its media worker and ends.", action="worker_lost", call=attempt.call.call_id)
+            attempt.media_lost = True
+            if attempt.handle:
+                attempt.verdict = attempt.verdict or (None if attempt.gave_up else _MEDIA_LOST)
+                self._give_up(attempt, _MEDIA_LOST.detail)
+                attempt.call.end(_MEDIA_LOST, reason="SIP;cause=500")
 
     # --- small things
 
-    async def _limit(self, call: OutgoingCall, max_duration_s: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(call.wait_ended(), max_duration_s)
-            return
-        await call.end(answered_outcome(ended_by=EndedBy.PLATFORM, detail=f"limit of {max_duration_s:g} s reached"))
-
-    def _from_uri(self, order: CallOrder) -> str:
-        """The From address: the caller id, or the service's name when there is none (ruling 15)."""
-        caller = order.caller_id.removeprefix("sip:") or order.service_name
-        if order.destination.kind is DestinationKind.TEL:
-            caller = caller.removeprefix("tel:").lstrip("+").replace("-", "")
-        return f"sip:{caller}" if "@" in caller else f"sip:{caller}@{self._sip_domain}"
+    def _not_placed(self, facts: CallFacts, why: int | Outcome, detail: str = "") -> CallFailed:
+        outcome = why if isinstance(why, Outcome) else failed_outcome(why, ended_by=EndedBy.PLATFORM, detail=detail)
+        facts.outcome = outcome
+        facts.ended_at = self._clock()
+        return CallFailed(facts)
 
     def _command(self, command: Callable[[float], object]) -> None:
         command(self._now())
@@ -322,39 +351,37 @@ class CallEngine:
         self._on_progress(CallProgress(call_id=facts.call_id, what=what, at=self._clock(), detail=detail))
 
 
-class _Attempt:
-    """One INVITE under way or answered: its call, its dialog handle and what its outcome will be blamed on."""
-
-    call: OutgoingCall
-    leg: Leg
-    handle: str
-
-    def __init__(self) -> None:
-        self.answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.early_body = b""
-        self.gave_up = ""
-        self._version = 1
-
-    def next_version(self) -> int:
-        """The version of our next session description: one higher each time (RFC 3264 8)."""
-        self._version += 1
-        return self._version
-
-    def connect(self, agreed: offer_answer.Agreed) -> None:
-        self.leg.connect(
-            remote=agreed.remote, codec=agreed.codec, dtmf_payload=agreed.dtmf_payload, direction=agreed.direction
-        )
-
-    def fail(self, outcome: Outcome) -> None:
-        self.call.facts.outcome = outcome
-        if not self.answered.done():
-            self.answered.set_exception(CallFailed(self.call.facts))
-            self.answered.exception()  # read once here: nobody may be waiting when the call was given up
+def _plan(route: Route, sender: str, headers: tuple[tuple[str, str], ...]) -> InvitePlan:
+    """Return the plan of an INVITE without its body; raise ``UnsafeText`` when SIP cannot carry it."""
+    plan = InvitePlan(
+        request_uri=route.request_uri,
+        next_hop=route.next_hop,
+        from_uri=sender,
+        # To names who is called; how to get there belongs into the Request-URI alone (RFC 3261 table 1).
+        to_uri=str(replace(parse_sip_uri(route.request_uri), params=(), headers="")),
+        body=b"",
+        headers=headers,
+        credentials=route.credentials,
+    )
+    check_plan(plan)
+    length = sum(len(name) + len(value.encode()) + 4 for name, value in safe_pairs(plan.headers))
+    length += 3 * len(plan.request_uri.encode()) + len(sender.encode())
+    if length > _LONGEST_INVITE:
+        raise UnsafeText(f"headers and addresses of {length} bytes do not fit into an INVITE; shorten the headers")
+    return plan
 
 
-def _not_placed(facts: CallFacts, code: int, detail: str) -> CallFailed:
-    facts.outcome = failed_outcome(code, ended_by=EndedBy.PLATFORM, detail=detail)
-    return CallFailed(facts)
+def _platform_error(code: int, detail: str) -> Outcome:
+    return Outcome(cause=Cause.ERROR, code=code, rest_cause=RestCause.FAILED, ended_by=EndedBy.PLATFORM, detail=detail)
+
+
+_MEDIA_LOST = _platform_error(500, "the media worker of this call died")
+
+
+def _seconds(value: str | None) -> int | None:
+    """Read a Retry-After value, leaving its comment and parameters (RFC 3261 20.33); None for what is no number."""
+    digits = (value or "").partition(";")[0].partition("(")[0].strip()
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 9 else None
 
 
 def _report_failure(task: asyncio.Task[None]) -> None:

@@ -92,7 +92,11 @@ class CallOrder:
 
 @dataclass(slots=True, kw_only=True)
 class CallFacts:
-    """What happened on one leg so far. Times are epoch seconds; None means it did not happen."""
+    """What happened on one leg so far. Times are epoch seconds; None means it did not happen.
+
+    ``ended_at`` is when this side knew that the call is over: a BYE or refusal came, or our BYE or CANCEL left.
+    ``retry_after_s`` is what a refusal asked for (RFC 3261 section 20.33).
+    """
 
     call_id: CallId
     destination: Destination
@@ -104,6 +108,7 @@ class CallFacts:
     outcome: Outcome | None = None
     codec: str = ""
     remote: str = ""
+    retry_after_s: int | None = None
     media: dict[str, float] | None = None
 
 
@@ -123,7 +128,7 @@ class CallEnded(CallwrightError):
 
 
 class CallFailed(CallwrightError):
-    """The call was never answered; ``facts.outcome`` says why."""
+    """There is no call to work with: it was not answered, or its answer is of no use; ``facts.outcome`` says why."""
 
     def __init__(self, facts: CallFacts) -> None:
         assert facts.outcome is not None
@@ -197,11 +202,11 @@ class Call(Protocol):
         ...
 
     async def hang_up(self) -> None:
-        """End the call; when this returns it is over. Calling it again changes nothing."""
+        """End the call; when this returns the far end knows, or does not answer. Calling it again changes nothing."""
         ...
 
     async def wait_ended(self) -> Outcome:
-        """Wait until the call is over and return how it ended."""
+        """Wait until the far end hung up or our BYE left, and return how the call ended."""
         ...
 
 
@@ -231,8 +236,10 @@ class Engine(Protocol):
     ) -> Call:
         """Place a call and return it answered; raise ``CallFailed`` when it was not answered.
 
-        Everything that can fail without the network (a port, an address) is prepared first; then ``before_invite``
-        is awaited, and the INVITE leaves in the same turn of the event loop in which it returns. An exception from
+        Everything that can fail without the network (a port, an address, a text SIP cannot carry) is prepared first;
+        then ``before_invite`` is awaited, and the INVITE leaves in the same turn of the event loop in which it
+        returns. When preparing fails ``before_invite`` is never awaited: ``CallFailed`` says that this order can never
+        be placed, ``OutsideError`` that nothing is wrong with it and it may be placed later. An exception from
         ``before_invite`` means nothing was sent and is passed on. ``on_answered`` gets the facts and the saved
         dialog (bytes for ``hang_up_saved``) right after the answer was acknowledged, and is awaited before
         ``place`` returns. Cancelling ``place`` cancels the call.

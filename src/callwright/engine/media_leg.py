@@ -28,6 +28,8 @@ T = TypeVar("T")
 _CLOSE_TIMEOUT_S = 10.0
 _MAX_TONE_MS = 600_000
 _MAX_SOUNDS = 1_000
+_MAX_PORT = 65_535
+_LAWS = ("PCMA", "PCMU")
 
 
 class MediaError(OutsideError):
@@ -104,7 +106,8 @@ class Leg:
         self._numbers = itertools.count(1)
         self._playbacks: dict[int, asyncio.Future[PlaybackEnded]] = {}
         self._recordings: dict[int, asyncio.Future[RecordingEnded]] = {}
-        self._closed: asyncio.Future[LegStats] = asyncio.get_running_loop().create_future()
+        self._loop = asyncio.get_running_loop()
+        self._closed: asyncio.Future[LegStats] = self._loop.create_future()
         self._closing = False
         self._lost = False
 
@@ -121,13 +124,16 @@ class Leg:
         not receive, missing RTP is not reported.
         """
         host, port = remote
+        if codec.name not in _LAWS:
+            raise MediaError(f"codec {codec.name} is not one we speak; we speak {' and '.join(_LAWS)}")
+        if not 0 <= port <= _MAX_PORT:
+            raise MediaError(f"the far end's media port {port} is not a port")
         try:
             version = ipaddress.ip_address(host).version
         except ValueError as error:
             raise MediaError(f"the far end's media address {host!r} is not an IP address") from error
         if version != ipaddress.ip_address(self.host).version:
             raise MediaError(f"the far end's media address {host} and ours, {self.host}, are of different IP versions")
-        reachable = port != 0 and not ipaddress.ip_address(host).is_unspecified
         self._tell(
             wire.ConnectLeg(
                 leg=self.id,
@@ -136,7 +142,7 @@ class Leg:
                 law=codec.name,
                 payload=codec.payload,
                 dtmf_payload=dtmf_payload,
-                send=direction.sends and reachable,
+                send=direction.sends,
                 receive=direction.receives,
             )
         )
@@ -186,10 +192,10 @@ class Leg:
             wire.Record(
                 leg=self.id,
                 recording=number,
-                path=path,
-                max_duration_s=max_duration_s,
-                max_silence_s=max_silence_s,
-                max_initial_silence_s=max_initial_silence_s,
+                path=_checked_path(path),
+                max_duration_s=float(max_duration_s),
+                max_silence_s=float(max_silence_s),
+                max_initial_silence_s=float(max_initial_silence_s),
                 beep=beep,
                 format=str(format),
             )
@@ -216,7 +222,7 @@ class Leg:
         """Record the whole leg until it closes: two audio channels, the far end left and we right. A file that
         cannot be written is logged and does not harm the leg.
         """
-        self._tell(wire.RecordLeg(leg=self.id, path=path))
+        self._tell(wire.RecordLeg(leg=self.id, path=_checked_path(path)))
 
     async def close(self) -> LegStats:
         """End the leg: playing stops, recordings end and their files are complete when this returns. Closing again
@@ -236,9 +242,9 @@ class Leg:
         """Take a report of the worker about this leg."""
         match report:
             case wire.KeyHeard():
-                self.on_event(Digit(key=report.key, duration_ms=report.duration_ms, at=report.at))
+                self._emit(Digit(key=report.key, duration_ms=report.duration_ms, at=report.at))
             case wire.RtpLost():
-                self.on_event(NoRtp(seconds=report.seconds))
+                self._emit(NoRtp(seconds=report.seconds))
             case wire.PlaybackDone():
                 self._playback_done(report)
             case wire.RecordingDone():
@@ -246,7 +252,7 @@ class Leg:
             case wire.LegClosed():
                 if not self._closed.done():
                     self._closed.set_result(report.stats)
-                self.on_event(Closed(stats=report.stats))
+                self._emit(Closed(stats=report.stats))
             case wire.Trouble():
                 log.warning(report.text, action=report.action, leg=self.id)
             case _:
@@ -262,6 +268,10 @@ class Leg:
         for recording in self._recordings.values():
             _fail(recording, MediaLost())
 
+    def _emit(self, event: LegEvent) -> None:
+        # In a turn of its own: what a listener raises is its own trouble, not that of every leg of the worker.
+        self._loop.call_soon(self.on_event, event)
+
     def _playback_done(self, report: wire.PlaybackDone) -> None:
         future = self._playbacks.get(report.playback)
         if report.how == "failed":
@@ -269,7 +279,7 @@ class Leg:
             return
         ended = PlaybackEnded(reason=report.how)
         _settle(future, ended)
-        self.on_event(ended)
+        self._emit(ended)
 
     def _recording_done(self, report: wire.RecordingDone) -> None:
         future = self._recordings.get(report.recording)
@@ -283,7 +293,7 @@ class Leg:
             reason=report.how,
         )
         _settle(future, ended)
-        self.on_event(ended)
+        self._emit(ended)
 
     def _tell(self, command: wire.Command) -> None:
         if not self._lost and not self._closing:
@@ -294,7 +304,7 @@ class Leg:
             raise MediaLost()
         if self._closing:
             raise MediaError("the media leg is closed already")
-        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[T] = self._loop.create_future()
         futures[number] = future
         return future
 
@@ -309,6 +319,14 @@ def _fail(future: asyncio.Future[T] | None, error: MediaError) -> None:
         future.set_exception(error)
 
 
+def _checked_path(path: str) -> str:
+    try:
+        path.encode()
+    except UnicodeEncodeError as error:
+        raise MediaError(f"the path {path!r} is not text that can be written in UTF-8", path=path) from error
+    return path
+
+
 def _check_keys(digits: str) -> None:
     if wrong := [key for key in digits if not is_key(key)]:
         raise MediaError(f"{wrong[0]!r} is not a telephone key; the keys are {KEYS}")
@@ -318,15 +336,15 @@ def _wire_sound(sound: Sound) -> wire_sounds.Sound:
     """The same sound as the worker is told; raise `MediaError` for what nobody can play."""
     match sound:
         case SoundFile(path=path):
-            return wire_sounds.SoundFile(path)
+            return wire_sounds.SoundFile(_checked_path(path))
         case Keys(digits=digits):
             _check_keys(digits)
             return wire_sounds.Keys(digits)
         case Silence(ms=ms):
-            return wire_sounds.Silence(ms)
+            return wire_sounds.Silence(int(ms))
         case Tone(frequencies=frequencies, ms=ms, level_dbm0=level):
             if not 0 <= ms <= _MAX_TONE_MS:
                 raise MediaError(f"a tone of {ms} ms cannot be played; it may last up to {_MAX_TONE_MS} ms")
-            return wire_sounds.Tone(frequencies, ms, level)
+            return wire_sounds.Tone(tuple(map(float, frequencies)), int(ms), float(level))
         case _:
             assert_never(sound)

@@ -33,7 +33,7 @@ class WorkerProcess(asyncio.Protocol):
         self._on_lost = on_lost
         self._loop = asyncio.get_running_loop()
         self._frames = wire.Frames()
-        self._unsent: list[wire.Command] = []
+        self._unsent = bytearray()
         self._ready: asyncio.Future[None] = self._loop.create_future()
         self._transport: asyncio.Transport | None = None
         self._process: asyncio.subprocess.Process | None = None
@@ -74,9 +74,9 @@ class WorkerProcess(asyncio.Protocol):
 
     def tell(self, command: wire.Command) -> None:
         """Send a command; those of one turn of the event loop travel together."""
-        self._unsent.append(command)
-        if len(self._unsent) == 1:
+        if not self._unsent:
             self._loop.call_soon(self._flush)
+        self._unsent += wire.pack([command])
 
     async def end(self) -> None:
         """Close the connection, on which the worker finishes its files and ends; kill it if it does not."""
@@ -150,7 +150,7 @@ class WorkerProcess(asyncio.Protocol):
 
     def _flush(self) -> None:
         if self._unsent and self._transport is not None and not self._transport.is_closing():
-            self._transport.write(wire.pack(self._unsent))
+            self._transport.write(bytes(self._unsent))
         self._unsent.clear()
 
 

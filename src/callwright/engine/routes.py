@@ -74,4 +74,6 @@ class Routes:
             uri = parse_sip_uri(f"sip:{address}")
         except PeerError as problem:
             return Refusal(reason=f"No route: {problem}")
+        if (transport := (uri.param("transport") or "udp").lower()) != "udp":
+            return Refusal(reason=f"No route: SIP over {transport.upper()} is not available, only UDP")
         return Route(request_uri=str(uri), next_hop=uri.address)

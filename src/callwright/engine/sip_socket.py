@@ -191,7 +191,7 @@ class SipSocket(asyncio.DatagramProtocol):
         try:
             found = await self._loop.getaddrinfo(host, None, family=self._family, type=socket.SOCK_DGRAM)
             address = str(found[0][4][0])
-        except (OSError, UnicodeError) as problem:
+        except (OSError, ValueError) as problem:
             error = str(problem)
         sends, _ = self._asking.pop(host)
         if address:

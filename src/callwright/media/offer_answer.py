@@ -181,9 +181,7 @@ def _agree(media: sdp.Media, codecs: Sequence[Codec]) -> Agreed:
         theirs = ", ".join(names[f][0] if f in names else f for f in media.formats) or "nothing"
         ours = ", ".join(codec.name for codec in codecs)
         raise NothingInCommon(f"no common audio codec: the peer takes {theirs[:200]}, we speak {ours}")
-    event = next(
-        (int(f) for f in media.formats if _is_payload_type(f) and names.get(f) == (_EVENT, SAMPLE_RATE)), None
-    )
+    event = next((int(f) for f in media.formats if _is_payload_type(f) and names.get(f) == (_EVENT, SAMPLE_RATE)), None)
     held = media.port == 0 or media.host in ("", "0.0.0.0", "::")
     theirs_direction = Direction.INACTIVE if media.port == 0 else _wished(media)
     ours_direction = theirs_direction.mirrored

@@ -18,6 +18,7 @@ from callwright.media.silence import SoundDetector
 
 BLOCK_FRAMES = FRAMES_PER_SECOND
 BEFORE_FRAMES = 15
+_LONGEST_S = 1e9
 _NO_LIMIT = np.iinfo(np.int64).max
 
 
@@ -38,8 +39,8 @@ class Over:
 
 
 def frames_of(seconds: float) -> int:
-    """Whole frames in a limit; 0 seconds or less is no limit."""
-    return max(round(seconds * FRAMES_PER_SECOND), 1) if seconds > 0 else int(_NO_LIMIT)
+    """Whole frames in a limit; 0 seconds or less, and more than years, is no limit."""
+    return max(round(seconds * FRAMES_PER_SECOND), 1) if 0 < seconds < _LONGEST_S else int(_NO_LIMIT)
 
 
 class Recordings:

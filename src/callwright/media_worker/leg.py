@@ -17,6 +17,7 @@ from callwright.media_worker.player import Player
 from callwright.media_worker.ports import SocketPair
 from callwright.media_worker.recorder import Tape
 
+_LAST_PORT = 65_535
 LAWS = {"PCMU": Law.ULAW, "PCMA": Law.ALAW}
 
 
@@ -41,6 +42,7 @@ class Leg:
     player: Player
     keys: KeySender
     presses: KeyReceiver = field(default_factory=KeyReceiver)
+    connected: bool = False
     remote: tuple[str, int] | None = None
     latched: tuple[str, int] | None = None
     dtmf_payload: int | None = None
@@ -76,8 +78,10 @@ class Leg:
         return lambda packet: rtp.sendto(packet, remote)
 
     def rtcp_target(self) -> tuple[str, int] | None:
-        """The port above RTP's (RFC 3550, section 11)."""
-        return None if self.target is None else (self.target[0], self.target[1] + 1)
+        """The port above RTP's (RFC 3550, section 11), if there is one."""
+        if self.target is None or self.target[1] >= _LAST_PORT:
+            return None
+        return self.target[0], self.target[1] + 1
 
     def report(self, playout: Playout, reception: Reception, now: float, wall: float, *, bye: bool = False) -> bytes:
         """Build this leg's next RTCP packet; `now` is the reception's clock, `wall` the epoch time."""
@@ -113,8 +117,8 @@ class Leg:
             if item.sender is not None:
                 self.sender_report = (rtcp.ntp_middle(item.sender.at), now)
             for block in item.blocks:
-                if block.ssrc == ssrc:
-                    self.round_trip_s = rtcp.round_trip_s(block, wall)
+                trip = rtcp.round_trip_s(block, wall) if block.ssrc == ssrc else None
+                self.round_trip_s = self.round_trip_s if trip is None else trip
 
     def stats(self, playout: Playout, reception: Reception, to_wall: float) -> LegStats:
         """What the node is told when the leg closes; `to_wall` turns the reception's clock into epoch time."""

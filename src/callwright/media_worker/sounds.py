@@ -78,10 +78,10 @@ def read_file(path: str) -> Pcm:
             if channels > _MAX_AUDIO_CHANNELS or rate < 1000:
                 raise SoundError(path, f"{channels} audio channels at {rate} Hz is no sound we can play")
             samples = file.read(dtype="float32", always_2d=True).mean(axis=1, dtype=np.float32)
-    except (OSError, soundfile.SoundFileError, ValueError) as error:
+        if rate != SAMPLE_RATE and len(samples):
+            samples = soxr.resample(samples, rate, SAMPLE_RATE)
+    except (OSError, soundfile.SoundFileError, ValueError, RuntimeError, MemoryError) as error:
         raise SoundError(path, _reason(path, error)) from error
-    if rate != SAMPLE_RATE and len(samples):
-        samples = soxr.resample(samples, rate, SAMPLE_RATE)
     return np.asarray(np.clip(np.rint(np.nan_to_num(samples) * 32768.0), -32768, 32767), np.int16)
 
 

@@ -43,6 +43,7 @@ _RTCP_FIRST_TICKS = 50
 _RTCP_SPREAD = 7
 _WATCH_TICKS = 50
 _LAST_WRITES_S = 5.0
+_NOWHERE = ("0.0.0.0", "::")
 
 
 class Worker:
@@ -318,18 +319,21 @@ class Worker:
     def _connect(self, leg: Leg, command: wire.ConnectLeg, now: float) -> None:
         law = LAWS[command.law]
         remote = (command.host, command.port)
-        first = leg.remote is None
-        if not first and remote != leg.remote:
+        # Port 0 or an address of zeros is no place to send to: an old way to hold (RFC 3264, 8.4). The last one stays.
+        reachable = command.port != 0 and command.host not in _NOWHERE
+        if reachable and remote != leg.remote:
             self._sockets.unlatch(leg)
-        leg.remote, leg.dtmf_payload = remote, command.dtmf_payload
+            leg.remote = remote
+        leg.dtmf_payload = command.dtmf_payload
         self._reception.set_stream(leg.row, law=law, payload_type=command.payload, event_types=leg.event_types())
         leg.player.hold()
-        self._playout.set_stream(leg.row, law=law, payload_type=command.payload, sending=command.send)
+        self._playout.set_stream(leg.row, law=law, payload_type=command.payload, sending=command.send and reachable)
         self._sockets.listen(leg)
         leg.player.set_stream(law, events=leg.dtmf_payload is not None)
         self._watch_keys(leg)
         self._expected_since[leg.row] = now if command.receive else np.inf
-        if first:
+        if not leg.connected:
+            leg.connected = True
             leg.turn = (self._ticks + _RTCP_FIRST_TICKS + leg.row * _RTCP_SPREAD) % _RTCP_TICKS
             self._rtcp_turns[leg.turn].add(leg)
 

@@ -211,7 +211,8 @@ class Caller:
         """Take a 2xx to an INVITE of ours, whichever of its transactions still remembers it.
 
         A repeated one is ACKed again. The first one is the answer; every other one, and the first when it crossed our
-        CANCEL or comes after the end, is ACKed and hung up (RFC 3261 sections 13.2.2.4 and 9.1).
+        CANCEL, comes after the end or is for an INVITE that was challenged, is ACKed and hung up (RFC 3261 sections
+        13.2.2.4 and 9.1).
         """
         head = response.head
         tag = head.to.tag
@@ -229,7 +230,7 @@ class Caller:
         session.dialog.local_cseq = self._cseq
         self._sessions[tag] = session
         session.acknowledge(head.cseq, self._credentials_sent if head.cseq == self._cseq else [])
-        if self.state is not CallerState.CALLING:
+        if self.state is not CallerState.CALLING or head.cseq != self._cseq:
             self._refuse_answer(session, response, source, now)
             return
         self.state = CallerState.ANSWERED

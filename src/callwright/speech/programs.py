@@ -156,7 +156,7 @@ async def _run(
     try:
         process = await asyncio.create_subprocess_exec(
             *command,
-            stdin=asyncio.subprocess.PIPE,
+            stdin=asyncio.subprocess.PIPE if text else asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
             pass_fds=pass_fds,
@@ -181,11 +181,12 @@ async def _run(
 
 
 async def _talk(process: asyncio.subprocess.Process, text: bytes) -> bytes:
-    assert process.stdin is not None
     assert process.stdout is not None
-    # A text is far smaller than a pipe's buffer, so writing it all first cannot block.
-    process.stdin.write(text)
-    process.stdin.close()
+    # A program that ended at once has closed its end already, and uvloop refuses to write to it.
+    if process.stdin is not None and not process.stdin.is_closing():
+        # A text is far smaller than a pipe's buffer, so writing it all first cannot block.
+        process.stdin.write(text)
+        process.stdin.close()
     parts = bytearray()
     while part := await process.stdout.read(65536):
         parts += part

@@ -26,6 +26,7 @@ from callwright.outbound.start import OVER, StartStatus
 from callwright.records import ledger
 from callwright.values.ids import InstanceId, ServiceReference
 from callwright.web import admin_accounts as people
+from callwright.web import admin_queues as queues
 from callwright.web.admin_requests import AdminEdge, body_of
 from callwright.web.api.starts import split_references, status_object
 from callwright.web.app import framed
@@ -54,6 +55,9 @@ def make_admin_app(edge: AdminEdge) -> Starlette:
         _route("GET", "/starts", starts, edge),
         _route("GET", "/application_status", application_status, edge),
         _route("GET", "/watch", watch, edge),
+        _route("GET", "/queues", queues.queues_list, edge),
+        _route("GET", "/queues/show", queues.queues_show, edge),
+        _route("POST", "/queues/purge", queues.queues_purge, edge),
     ]
     return framed(routes, link_base=edge.web.link_base, clock=edge.web.clock)
 

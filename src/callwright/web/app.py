@@ -6,7 +6,7 @@ whatever a handler raises into its answer: it is the bulkhead of a request.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -18,30 +18,33 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from callwright.web.api import applications, errors_page, health, starts
 from callwright.web.edge import Edge
 from callwright.web.errors import answer
+from callwright.web.operations import OPERATIONS, Operation
 
 log = structlog.get_logger()
-
-Handler = Callable[[Request, Edge], Awaitable[Response]]
 
 
 def make_app(edge: Edge) -> Starlette:
     """Return the ASGI application that serves the web services on ``edge``."""
-    return framed(
-        [
-            operation("/service_start", starts.service_start, edge),
-            operation("/service_cancel", starts.service_cancel, edge),
-            operation("/service_status", starts.service_status, edge),
-            operation("/job_status", starts.job_status, edge),
-            operation("/application_status", applications.application_status, edge),
-            operation("/health", health.health, edge, methods=("GET", "HEAD")),
-            operation("/errors/{number}", errors_page.errors_page, edge, methods=("GET", "HEAD")),
-        ],
-        link_base=edge.link_base,
-        clock=edge.clock,
-    )
+    return framed(routes_of(OPERATIONS, edge), link_base=edge.link_base, clock=edge.clock)
+
+
+def routes_of(operations: Sequence[Operation], edge: Edge) -> list[Route]:
+    """Return one route for each path, so that 405 names every method of the path."""
+    paths: dict[str, dict[str, Operation]] = {}
+    for operation in operations:
+        paths.setdefault(operation.path, {}).update(dict.fromkeys(operation.methods, operation))
+    return [_route(path, by_method, edge) for path, by_method in paths.items()]
+
+
+def _route(path: str, by_method: dict[str, Operation], edge: Edge) -> Route:
+    async def endpoint(request: Request) -> Response:
+        return await by_method[request.method].handler(request, edge)
+
+    route = Route(path, endpoint, methods=list(by_method))
+    route.methods = set(by_method)  # Starlette adds HEAD to every GET
+    return route
 
 
 def framed(routes: list[Route], *, link_base: str, clock: Callable[[], float]) -> Starlette:
@@ -51,17 +54,6 @@ def framed(routes: list[Route], *, link_base: str, clock: Callable[[], float]) -
         middleware=[Middleware(Frame, link_base=link_base, clock=clock)],
         exception_handlers={HTTPException: _pass_on},
     )
-
-
-def operation(path: str, handler: Handler, edge: Edge, *, methods: tuple[str, ...] = ("GET", "POST")) -> Route:
-    """Return the route of one operation. HEAD is only there when named: a GET may start calls."""
-
-    async def endpoint(request: Request) -> Response:
-        return await handler(request, edge)
-
-    route = Route(path, endpoint, methods=list(methods))
-    route.methods = set(methods)
-    return route
 
 
 async def _pass_on(_request: Request, error: Exception) -> Response:

@@ -109,11 +109,22 @@ class Edge:
 
     def cancelled(self, references: Sequence[ServiceReference]) -> None:
         """Tell the log and whoever follows that starts were cancelled."""
+        self._tell_cancelled(references)
+        if references:
+            log.info("Starts were cancelled", action="web.cancelled", count=len(references), first=references[0])
+
+    def purged(self, service: Service, number: int, references: Sequence[ServiceReference]) -> None:
+        """Tell the dispatcher, the log and whoever follows that a queue was emptied of ``number`` starts;
+        ``references`` are the first of them.
+        """
+        self._tell_cancelled(references)
+        log.info("A queue was purged", action="web.purged", service=service.name, count=number)
+        self.wake(service.id)
+
+    def _tell_cancelled(self, references: Sequence[ServiceReference]) -> None:
         at = self.clock()
         for reference in references[:FOLLOWED]:
             self.follower.publish(reference, StartCancelled(reference=reference, at=at))
-        if references:
-            log.info("Starts were cancelled", action="web.cancelled", count=len(references), first=references[0])
 
 
 async def parameters_of(request: Request, edge: Edge) -> Parameters:

@@ -1,7 +1,7 @@
 """The one place where exceptions become HTTP answers (docs/reference/web-services.md, errors).
 
 A handler raises; ``answer`` decides the status, the code and the words. JSON is the rule; HTML is for those who name
-``text/html`` and no JSON type (ruling 10).
+``text/html`` and no JSON type (ruling 10), and never on the versioned operations.
 """
 
 from __future__ import annotations
@@ -155,7 +155,7 @@ def answer(error: Exception, scope: Scope, *, link_base: str, received_at: float
     """
     found = as_problem(error)
     status = found.status
-    if wants_html(Headers(scope=scope)):
+    if not always_json(scope["path"]) and wants_html(Headers(scope=scope)):
         body = _html(found, status)
         media_type = "text/html; charset=utf-8"
     else:
@@ -173,6 +173,11 @@ def wants_html(headers: Headers) -> bool:
     """Tell whether errors go out as HTML: ``text/html`` is named and no JSON type is (ruling 10)."""
     named = {item.split(";")[0].strip().lower() for line in headers.getlist("accept") for item in line.split(",")}
     return "text/html" in named and not any(item.endswith(("/json", "+json")) for item in named)
+
+
+def always_json(path: str) -> bool:
+    """Tell whether errors of this path are JSON whatever is accepted: operations with a version in their path are."""
+    return len(parts := path.split("/", 3)) > 2 and parts[2] == "v1"
 
 
 def _json(found: HttpProblem, path: str, link_base: str, received_at: float, now: float) -> dict[str, object]:

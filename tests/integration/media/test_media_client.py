@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import uvloop
 from tests.support.audio import find_tone, level_at, read_wav, sine, write_wav
 from tests.support.rtp_peer import DEADLINE_S, RtpPeer, companded, rtp
 
@@ -533,3 +534,63 @@ def test_two_legs_against_each_other_measure_the_round_trip_by_rtcp() -> None:
             await client.close()
 
     run(work)
+
+
+@pytest.mark.parametrize("held_at", [("0.0.0.0", 4000), ("127.0.0.1", 0)], ids=["address of zeros", "port 0"])
+def test_a_hold_of_the_old_kind_keeps_the_source_and_sends_nothing(held_at: tuple[str, int]) -> None:
+    async def work() -> None:
+        async with line() as at:
+            at.peer.send_sound(b"\xd5" * 160)
+            await at.peer.until(lambda heard: len(heard) > 3)
+            at.leg.connect(remote=held_at, codec=PCMA, dtmf_payload=101)
+            before = (await at.client.report())[0]
+            at.peer.press("5")
+            await at.until(lambda events: at.keys() == "5")
+            assert (await at.client.report())[0].packets_sent == before.packets_sent
+            at.leg.connect(remote=at.peer.address, codec=PCMA, dtmf_payload=101)
+            await at.leg.play([Tone(frequencies=(800.0,), ms=200)])
+            stats = await at.leg.close()
+            assert (stats.remote_host, stats.remote_port) == at.peer.address
+
+    run(work)
+
+
+def test_a_full_disk_ends_the_recording_with_its_reason_and_not_the_leg() -> None:
+    async def work() -> None:
+        async with line() as at:
+            recording = asyncio.create_task(at.leg.record("/dev/full", max_duration_s=20, max_silence_s=5))
+            await at.peer.speak(sine(600, 200))
+            with pytest.raises(MediaError, match="No space left on device"):
+                await recording
+            await at.leg.play([Silence(ms=40)])
+
+    run(work)
+
+
+def test_a_listener_that_fails_harms_nobody_else() -> None:
+    async def work() -> None:
+        troubles: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: troubles.append(context["exception"]))
+        async with line() as at:
+
+            def fail(event: LegEvent) -> None:
+                raise RuntimeError("the listener is broken")
+
+            at.leg.on_event = fail
+            await at.leg.play([Silence(ms=20)])
+            await at.leg.play([Silence(ms=20)])
+        assert [str(trouble) for trouble in troubles][:1] == ["the listener is broken"]
+
+    run(work)
+
+
+def test_it_works_on_uvloop_as_well(tmp_path: Path) -> None:
+    write_wav(tmp_path / "tone.wav", sine(700, 200))
+
+    async def work() -> None:
+        async with asyncio.timeout(DEADLINE_S), line() as at:
+            await at.leg.play([SoundFile(path=str(tmp_path / "tone.wav"))])
+            await at.peer.until(lambda heard: find_tone(at.peer.sound(), 700) is not None)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(work())

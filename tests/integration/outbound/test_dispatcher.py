@@ -5,14 +5,16 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 from tests.support import outbound_node as node
 
 from callwright.accounts.account import Account
 from callwright.accounts.service import ApplicationKind, Service
 from callwright.apps.instance import InstanceOrder, InstanceResult
+from callwright.db.database import Database
 from callwright.outbound import queue
 from callwright.outbound.dispatcher import Dispatcher
 from callwright.outbound.events import StartEvent, Step
@@ -25,6 +27,7 @@ from callwright.testing.fake_engine import FakeEngine
 from callwright.values.errors import OutsideError
 from callwright.values.ids import ServiceReference
 
+T = TypeVar("T")
 BeforeInvite = Callable[[], Awaitable[None]]
 
 
@@ -419,25 +422,46 @@ def test_a_start_that_waited_a_day_expires(setting: Setting) -> None:
     assert setting.status(second) == (StartState.EXPIRED, None, "Queue time limit exceeded")
 
 
-def test_a_start_much_later_than_its_slot_moves_the_slot_on_disk_before_it_leaves(setting: Setting) -> None:
-    """The stamp takes longer than a restart allows for: pacing after a crash must know when the call really left."""
-    (reference,) = setting.enqueue()
-    stamped_at: list[float] = []
+class SlowStamp(node.Flaky):
+    """A database whose first stamp takes longer than a restart allows for."""
 
-    class Slow(node.Flaky):
-        async def write(self, fn):  # type: ignore[no-untyped-def]
-            result = await super().write(fn)
-            if getattr(fn, "__name__", "") == "_stamp":
-                stamped_at.append(setting.clock())
+    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
+        super().__init__(database)
+        self.stamped_at: list[float] = []
+        self._clock = clock
+
+    async def write(self, fn: Callable[[Connection], T]) -> T:
+        result = await super().write(fn)
+        if getattr(fn, "__name__", "") == "_stamp":
+            self.stamped_at.append(self._clock())
+            if len(self.stamped_at) == 1:
                 await asyncio.sleep(1.2)
-            return result
+        return result
+
+
+def test_a_start_much_later_than_its_slot_moves_the_slot_on_disk_before_it_leaves(setting: Setting) -> None:
+    """Pacing after a crash must know when the call really left."""
+    (reference,) = setting.enqueue()
+    slow = SlowStamp(setting.database, setting.clock)
 
     async def scenario(dispatcher: Dispatcher) -> None:
         await setting.told.until(finished(reference))
 
-    dispatch(setting, scenario, database=Slow(setting.database))
+    dispatch(setting, scenario, database=slow)
     (attempt,) = setting.database.read_now(lambda c: c.execute(select(attempts)).all())
-    assert attempt.slot_at - stamped_at[0] >= 1.0
+    assert attempt.slot_at - slow.stamped_at[0] >= 1.0
+
+
+def test_a_late_start_holds_back_those_behind_it(setting: Setting) -> None:
+    service = setting.database.write_now(lambda c: node.add_service(c, setting.account.id, name="one", max_cps=1.0))
+    references = setting.enqueue(node.call_to(), node.call_to(), service=service)
+
+    async def scenario(dispatcher: Dispatcher) -> None:
+        await setting.told.until(finished(*references))
+
+    dispatch(setting, scenario, database=SlowStamp(setting.database, setting.clock))
+    first, second = (event.at for event in setting.told.events if event.step is Step.DIALLING)
+    assert second - first >= 0.99  # a lower bound: being late may only make it longer
 
 
 def test_an_unknown_bug_in_one_instance_leaves_the_others_alone(setting: Setting) -> None:

@@ -148,6 +148,17 @@ def test_a_cancelled_start_is_not_stamped_by_the_dispatcher_that_holds_it(databa
     assert database.write_now(cancel) == "success"
 
 
+def test_who_held_a_start_in_a_former_life_can_do_nothing_with_it(database: Database, service: Service) -> None:
+    add(database, service)
+    (stale,) = database.write_now(lambda c: claim(c, service))
+    assert database.write_now(lambda c: queue.take_back(c, incarnation=2)) == 1
+    database.write_now(lambda c: queue.claim(c, service.id, limit=1, incarnation=2, now=NOW))
+    assert not database.write_now(lambda c: stamp(c, stale))
+    assert not database.write_now(lambda c: queue.fail(c, stale.id, incarnation=1, reason="x", now=NOW))
+    assert not database.write_now(lambda c: queue.release(c, [stale.id], incarnation=1))
+    assert node.states(database, service.id) == [StartState.CLAIMED]
+
+
 def test_a_stamped_start_cannot_be_cancelled(database: Database, service: Service) -> None:
     (reference,) = add(database, service)
     (start,) = database.write_now(lambda c: claim(c, service))

@@ -291,11 +291,44 @@ def test_a_cancel_that_is_never_echoed_ends_after_64_t1_and_a_late_answer_is_sti
         answer = talk.answers(invite, 200)
         _, bye = talk.expects("ACK", "BYE")
         talk.hears(ExtraAnswer)
-        talk.waits(0.4)
-        talk.feeds(answer)
-        talk.expects("ACK")
         assert isinstance(bye, Request)
         talk.answers(bye, 200)
+        talk.waits(25)
+        talk.feeds(answer)
+        talk.expects("ACK")
+
+
+def test_a_cancelled_invite_without_an_end_is_forgotten() -> None:
+    with Conversation() as talk:
+        handle, invite = talk.calls()
+        talk.answers(invite, 180)
+        talk.hears(Provisional)
+        talk.core.cancel(handle, talk.now)
+        talk.expects("CANCEL")
+        talk.waits(32)
+        talk.core.take_sends()
+        talk.hears(Failed)
+
+
+def test_an_answer_to_the_invite_that_was_challenged_is_hung_up_and_the_call_goes_on() -> None:
+    with Conversation() as talk:
+        handle, first = talk.calls(plan(credentials=ALICE))
+        talk.answers(first, 401, headers=(CHALLENGE,))
+        second = talk.expects("ACK", "INVITE")[1]
+        assert isinstance(second, Request)
+        talk.answers(first, 200, tag="odd")
+        ack, bye = talk.expects("ACK", "BYE")
+        assert (ack.head.cseq, bye.head.cseq) == (first.head.cseq, second.head.cseq + 1)
+        assert ack.headers.get("authorization") is None
+        talk.hears(ExtraAnswer)
+        assert isinstance(bye, Request)
+        talk.answers(bye, 200)
+        talk.answers(second, 200)
+        talk.expects("ACK")
+        talk.hears(Answered)
+        talk.core.bye(handle, talk.now)
+        talk.answers(talk.expects_request("BYE"), 200)
+        talk.hears(ByeDone)
 
 
 def test_a_late_answer_after_487_is_still_hung_up() -> None:

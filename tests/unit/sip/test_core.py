@@ -24,7 +24,8 @@ def test_options_is_answered_with_what_we_can() -> None:
 def test_requests_for_unknown_dialogs_are_answered_481(method: str) -> None:
     with Conversation() as talk:
         talk.feeds(request_from_peer(method, to="<sip:me@example.com>;tag=ghost"))
-        talk.expects(f"481 {method}")
+        answer = talk.expects_response(f"481 {method}")
+        assert answer.headers.get("to") == "<sip:me@example.com>;tag=ghost"
         talk.waits(60)
         talk.core.take_sends()
 

@@ -8,6 +8,7 @@ gets the name of its stop as well (ruling 5).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ logger = structlog.get_logger()
 
 MAX_LOG_BYTES = 4 * 1024 * 1024
 MAX_LINE_CHARS = 16 * 1024
+FLUSH_S = 0.5  # lines of this long go to the disk together; a crash of the node may lose them
 
 _CONTROL = {code: f"\\x{code:02x}" for code in (*range(0x20), 0x7F, 0x85)} | {
     0x0A: "\\n",
@@ -48,6 +50,7 @@ class InstanceLog:
         self._lines: list[str] = []
         self._room = MAX_LOG_BYTES
         self._writing: asyncio.Task[None] | None = None
+        self._closing = asyncio.Event()
 
     @property
     def path(self) -> Path:
@@ -70,6 +73,7 @@ class InstanceLog:
 
     async def close(self, stop_name: str) -> None:
         """Write what is left and give the file its second name."""
+        self._closing.set()
         if self._writing is not None:
             await self._writing
         try:
@@ -79,11 +83,16 @@ class InstanceLog:
 
     async def discard(self) -> None:
         """Nothing came of the instance: leave no log behind."""
+        self._lines.clear()
+        self._closing.set()
         if self._writing is not None:
             await self._writing
         await asyncio.to_thread(self.path.unlink, missing_ok=True)
 
     async def _write(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FLUSH_S):
+                await self._closing.wait()
         while self._lines:
             text, self._lines = "".join(self._lines), []
             try:
@@ -93,8 +102,12 @@ class InstanceLog:
                 self._complain(error)
 
     def _append(self, text: str) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("ab") as file:
+        try:
+            file = self.path.open("ab")
+        except FileNotFoundError:  # the first log of the day
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            file = self.path.open("ab")
+        with file:
             file.write(text.encode(errors="replace"))
 
     def _link(self, stop_name: str) -> None:

@@ -1,0 +1,109 @@
+"""One call order on its way: its call, its dialog handle once the INVITE left, and what both sides agree on as sound.
+
+It is the one place where session descriptions and the media leg meet (RFC 3264); it sends nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from callwright.engine.call import OutgoingCall
+from callwright.engine.interface import CallFailed
+from callwright.engine.media_client import Leg, MediaError
+from callwright.media import offer_answer
+from callwright.sip.headers import header_value
+from callwright.values.errors import PeerError
+from callwright.values.outcome import Outcome
+
+_SDP = "application/sdp"
+_MOST_EARLY = 32  # telephones behind one INVITE that may each offer early sound
+
+
+class UnusableSound(PeerError):
+    """The far end's session description leaves nothing to talk with."""
+
+
+class Attempt:
+    """A call from its order to the end of its dialog. ``handle`` is "" until the INVITE left.
+
+    ``answered`` is done when the call is up, or holds ``CallFailed``. ``gave_up`` says why we stopped trying, "" while
+    we do; ``verdict`` is the outcome when that is not the far end's to decide. ``media_lost`` is set when the leg's
+    worker died.
+    """
+
+    def __init__(self, *, call: OutgoingCall, leg: Leg, media_host: str, session_id: int) -> None:
+        self.call = call
+        self.leg = leg
+        self.handle = ""
+        self.answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.gave_up = ""
+        self.verdict: Outcome | None = None
+        self.media_lost = False
+        self._media_host = media_host
+        self._session_id = session_id
+        self._version = 0
+        self._early: dict[str, bytes] = {}
+
+    # --- its sound
+
+    def offer(self) -> bytes:
+        """Our session description as an offer."""
+        return offer_answer.offer(
+            self._media_host, self.leg.port, session_id=self._session_id, version=self._next_version()
+        )
+
+    def keep_early(self, tag: str, headers: tuple[tuple[str, str], ...], body: bytes) -> None:
+        """Keep the description of a provisional response: the answer may come without one of its own."""
+        if body and _is_sdp(headers) and (tag in self._early or len(self._early) < _MOST_EARLY):
+            self._early[tag] = body
+
+    def take_answer(self, tag: str, body: bytes) -> None:
+        """Connect the leg as the far end answered; raise ``UnusableSound``.
+
+        A 2xx without a body is answered by the description of its own telephone's provisional response, if there was
+        one (RFC 3264 wants the same one; RFC 3261 section 13.2.1 lets it stand in the first of them only).
+        """
+        early = self._early.get(tag) or self._early.get("") or b""
+        try:
+            self._connect(offer_answer.choose(body or early))
+        except (PeerError, MediaError) as problem:
+            raise UnusableSound(str(problem)) from problem
+
+    def take_offer(self, body: bytes) -> bytes:
+        """Connect the leg as the far end now wants it and return our answer; raise ``UnusableSound``."""
+        try:
+            answer = offer_answer.answer(
+                body, self._media_host, self.leg.port, session_id=self._session_id, version=self._version + 1
+            )
+            self._connect(answer.agreed)
+        except (PeerError, MediaError) as problem:
+            raise UnusableSound(str(problem)) from problem
+        self._version += 1
+        return answer.body
+
+    def _next_version(self) -> int:
+        self._version += 1  # one higher whenever we describe ourselves again (RFC 3264 section 8)
+        return self._version
+
+    def _connect(self, agreed: offer_answer.Agreed) -> None:
+        self.leg.connect(
+            remote=agreed.remote, codec=agreed.codec, dtmf_payload=agreed.dtmf_payload, direction=agreed.direction
+        )
+        self.call.facts.codec = agreed.codec.name
+
+    # --- its end
+
+    def is_answered(self) -> None:
+        """The call is up."""
+        if not self.answered.done():
+            self.answered.set_result(None)
+
+    def fail(self) -> None:
+        """There will be no call; ``facts.outcome`` says why."""
+        if not self.answered.done():
+            self.answered.set_exception(CallFailed(self.call.facts))
+            self.answered.exception()  # read once here: nobody may be waiting when the call was given up
+
+
+def _is_sdp(headers: tuple[tuple[str, str], ...]) -> bool:
+    return (header_value(headers, "content-type") or _SDP).partition(";")[0].strip().lower() == _SDP
