@@ -11,6 +11,7 @@ import contextlib
 import errno
 import os
 import secrets
+import socket
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
@@ -28,6 +29,7 @@ from callwright.apps.instance import InstanceOrder, InstanceResult, Surroundings
 from callwright.apps.rest.addresses import AddressPolicy
 from callwright.apps.rest.webhook import PageClient
 from callwright.config.binding import check_binding, pages_may_be_on_loopback
+from callwright.config.errors import SettingsError
 from callwright.config.settings import Settings
 from callwright.db.database import DATABASE_FILE, Database
 from callwright.engine.engine import CallEngine
@@ -48,9 +50,10 @@ from callwright.values.money import Money
 from callwright.web.admin import make_admin_app
 from callwright.web.admin_requests import AdminEdge
 from callwright.web.app import make_app
-from callwright.web.edge import Edge, NodeFacts
+from callwright.web.edge import Edge, Limits, NodeFacts
 from callwright.web.follow import Broadcaster
-from callwright.web.listen import Listener, bind_port
+from callwright.web.listen import Listener, Manner, bind_port
+from callwright.web.tls import Certificate
 
 log = structlog.get_logger()
 
@@ -122,10 +125,12 @@ async def run_node(
 
 async def _open(settings: Settings, parts: AsyncExitStack, open_sandbox: OpenSandbox | None) -> Node:
     data = settings.data
+    certificate = await asyncio.to_thread(_certificate, settings)
     database = await asyncio.to_thread(Database.open, data / DATABASE_FILE)
     parts.push_async_callback(asyncio.to_thread, database.close)
     credentials = Credentials(cloud_ids=frozenset({settings.cloud_id}), clock=time.time)
     parts.callback(credentials.close)
+    media_host = await _advertised_media_host(settings)
     sip = await _open_sip(settings)
     parts.push_async_callback(sip.close)
     media = await MediaClient.start(
@@ -146,6 +151,7 @@ async def _open(settings: Settings, parts: AsyncExitStack, open_sandbox: OpenSan
         credentials=credentials,
         sip=sip,
         media=media,
+        media_host=media_host,
         speech=speech,
         pages=pages,
         sandbox=sandbox,
@@ -153,11 +159,43 @@ async def _open(settings: Settings, parts: AsyncExitStack, open_sandbox: OpenSan
     )
     await node.take_over()
     parts.push_async_callback(node.engine.close)
-    http = await Listener.on_socket(make_app(node.web), listening, behind_proxy=settings.http.behind_proxy)
+    http = await Listener.on_socket(
+        make_app(node.web),
+        listening,
+        manner=Manner(
+            certificate=certificate,
+            behind_proxy=settings.http.behind_proxy,
+            head_bytes=settings.limits.head_bytes,
+            head_s=settings.limits.slow_request_s,
+            link_base=node.web.link_base,
+        ),
+    )
     parts.push_async_callback(http.close)
     admin = await Listener.on_unix_socket(make_admin_app(node.admin), settings.admin_socket)
     parts.push_async_callback(admin.close)
     return node
+
+
+async def _advertised_media_host(settings: Settings) -> str:
+    """Return the address session descriptions tell, "" for the one listened on; a name is looked up once."""
+    host, advertised = settings.sip.host, settings.sip.advertised_address
+    if not advertised:
+        if host in ("0.0.0.0", "::"):
+            raise SettingsError(
+                f"sip.host {host} is every address of this machine, and far ends must be told one: set "
+                "sip.advertised_address to the address they reach it by",
+                field="sip.advertised_address",
+            )
+        return ""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(advertised, None, family=family, type=socket.SOCK_DGRAM)
+    except (OSError, ValueError) as problem:
+        raise SettingsError(
+            f"sip.advertised_address {advertised} is no address far ends could reach sip.host {host} by: {problem}",
+            field="sip.advertised_address",
+        ) from problem
+    return str(found[0][4][0])
 
 
 async def _open_sip(settings: Settings) -> SipSocket:
@@ -197,6 +235,22 @@ def _page_policy(settings: Settings) -> AddressPolicy:
     return AddressPolicy(allow_loopback=pages_may_be_on_loopback(settings), allowed=allowed)
 
 
+def _certificate(settings: Settings) -> Certificate | None:
+    files = settings.http.certificate, settings.http.key
+    return Certificate(files[0], files[1]) if files[0] is not None and files[1] is not None else None
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        max_body_bytes=settings.limits.body_bytes,
+        slow_request_s=settings.limits.slow_request_s,
+        requests_per_account=settings.limits.requests_per_account,
+        requests_per_address=settings.limits.requests_per_address,
+        max_wait_s=settings.calls.queue_limit_s,
+        ring_timeout_s=settings.calls.ring_timeout_s,
+    )
+
+
 def _record_settings(settings: Settings, http_base: str) -> RecordSettings:
     rates = settings.rates
     return RecordSettings(
@@ -226,12 +280,13 @@ class Node:
         credentials: Credentials,
         sip: SipSocket,
         media: MediaClient,
+        media_host: str,
         speech: Speech,
         pages: PageClient,
         sandbox: Sandbox | None,
         http: tuple[str, int],
     ) -> None:
-        http_base = f"http://{_host(http[0])}:{http[1]}"
+        http_base = f"{settings.http.scheme}://{_host(http[0])}:{http[1]}"
         self._settings = settings
         self._database = database
         self._sandbox = sandbox
@@ -249,6 +304,7 @@ class Node:
             sip_domain=settings.sip_domain,
             clock=time.time,
             on_progress=self._call_progressed,
+            media_host=media_host,
         )
         self._around = Surroundings(
             engine=self.engine,
@@ -259,6 +315,7 @@ class Node:
             logs_root=settings.data / "logs",
             clock=time.time,
             records=self._records,
+            max_duration_s=settings.calls.max_duration_s,
             watcher=self._instance_told,
         )
         self.dispatcher = Dispatcher(
@@ -280,9 +337,14 @@ class Node:
             facts=self._facts,
             follower=self._broadcaster,
             records=self._records,
+            limits=_limits(settings),
         )
         self.admin = AdminEdge(
-            web=self.web, cloud_id=settings.cloud_id, broadcaster=self._broadcaster, node=self._node_facts
+            web=self.web,
+            cloud_id=settings.cloud_id,
+            broadcaster=self._broadcaster,
+            node=self._node_facts,
+            logs_root=settings.data / "logs",
         )
         self.addresses = NodeAddresses(
             http=http_base,

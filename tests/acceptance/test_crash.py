@@ -16,7 +16,6 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -122,7 +121,7 @@ def _live(node: Node, web: WebApplication, plan: Plan, after: Aftermath, chance:
         thread.start()
     try:
         for _ in range(plan.kills):
-            time.sleep(chance.uniform(0.3, 3.0))
+            time.sleep(chance.uniform(0.5, 4.5))
             node.kill()
             began = time.monotonic()
             node.start_process()
@@ -282,14 +281,44 @@ def check(after: Aftermath) -> None:
 
 
 @pytest.fixture
-def campaign_folder(tmp_path: Path) -> Iterator[Path]:
+def campaign_folder(tmp_path: Path) -> Path:
     (tmp_path / "phones").mkdir()
-    yield tmp_path
+    return tmp_path
 
 
 @pytest.mark.timeout(180)
 def test_a_hundred_calls_survive_kills_at_random_moments(campaign_folder: Path) -> None:
-    check(run_campaign(campaign_folder, Plan(calls=100, max_cps=12.0, kills=7)))
+    check(run_campaign(campaign_folder, Plan(calls=100, max_cps=5.0, kills=7)))
+
+
+def test_a_node_that_dies_among_answers_leaves_none_of_its_calls_up(campaign_folder: Path) -> None:
+    """All far ends answer in one moment; the node dies at the first ACK, with the other answers at every stage."""
+    calls, max_cps = 20, 40.0
+    personas = campaign_folder / "personas.yaml"
+    delays = {f"90{index:02d}": 1.5 - index / max_cps for index in range(calls)}
+    lines = [f'  - {{number: "{end}", name: answers, answer_after: {delay}}}' for end, delay in delays.items()]
+    personas.write_text("\n".join(["personas:", *lines]), encoding="utf-8")
+    folder = campaign_folder / "phones"
+    with LoopThread() as outside, web_application(outside) as web, marked_processes() as marked:
+        web.page("/first", {"sleep": {"seconds": 30}})
+        with phone_network(outside, folder, personas=personas) as phones:
+            node = Node(campaign_folder / "data", marked, ("--sandbox-at", f"{phones.host}:{phones.port}"))
+            try:
+                node.begin()
+                service = _make_service(node, web, Plan(calls=calls, max_cps=max_cps, kills=1))
+                answer = node.service_start(service, [{"to": f"tel:999005550{end}", "from": CALLER} for end in delays])
+                assert answer.status == 200, answer
+                log = folder / "sandbox.log"
+                wait_until(lambda: b'"action": "acked"' in log.read_bytes(), what="the first ACK", every_s=0.0005)
+                node.kill()
+                node.begin()
+                over = node.wait_all_over(answer.body, account=OWNER)
+                wait_until(lambda: len(read_observations(folder)) == calls, within_s=20, what="the end of all calls")
+            finally:
+                node.stop()
+    assert {one.status for one in over.values()} == {RESTARTED}
+    seen = read_observations(folder)
+    assert [one.ended_by for one in seen if one.answered_at is not None] == [EndedBy.CALLER] * calls
 
 
 @pytest.mark.load

@@ -15,6 +15,9 @@ from callwright.accounts.secrets import PasswordHash
 from callwright.accounts.service import Page, Service
 from callwright.db.database import DATABASE_FILE, Database
 from callwright.records import ledger
+from callwright.records.number_rate import NumberRate
+from callwright.records.rating import NOTHING_RESERVED, Reservation
+from callwright.records.settings import RateCard
 from callwright.values.ids import CallId, InstanceId
 
 T0 = 1_700_000_000.0
@@ -58,10 +61,19 @@ def begin_instance(
     call_id: CallId | None = CALL,
     started_at: float = T0,
     originating_user: str = "443069999876",
+    rates: RateCard | None = None,
+    rate: NumberRate | None = None,
+    reservation: Reservation = NOTHING_RESERVED,
 ) -> None:
     """Open an ADR and, unless ``call_id`` is None, the CDR of its call to tel:443069990123."""
     ledger.open_adr(
-        c, instance_id=instance_id, account_id=account.id, application_name="reminder", started_at=started_at
+        c,
+        instance_id=instance_id,
+        account_id=account.id,
+        application_name="reminder",
+        started_at=started_at,
+        rates=rates,
+        reservation=reservation,
     )
     if call_id is not None:
         ledger.open_cdr(
@@ -71,4 +83,5 @@ def begin_instance(
             destination_address="tel:443069990123",
             originating_user=originating_user,
             initiated_at=started_at,
+            rate=rate,
         )

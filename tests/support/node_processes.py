@@ -64,7 +64,11 @@ def marked_processes() -> Iterator[MarkedProcesses]:
 
 
 def wait_until(
-    condition: Callable[[], T | None], *, within_s: float = 20.0, what: str | Callable[[], str] = "what was waited for"
+    condition: Callable[[], T | None],
+    *,
+    within_s: float = 20.0,
+    what: str | Callable[[], str] = "what was waited for",
+    every_s: float = 0.02,
 ) -> T:
     """Return the first true value of ``condition``; fail when there is none by the deadline, saying ``what``."""
     deadline = time.monotonic() + within_s
@@ -74,4 +78,4 @@ def wait_until(
         if time.monotonic() > deadline:
             text = what if isinstance(what, str) else what()
             raise AssertionError(f"not within {within_s:g} s: {text}")
-        time.sleep(0.02)
+        time.sleep(every_s)

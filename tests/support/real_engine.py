@@ -1,7 +1,9 @@
-"""The real call engine with the simulated phone network behind it: real SIP, real RTP, real processes."""
+"""The real call engine on the loopback address: real SIP, real RTP, real processes; a leak fails the test."""
 
 from __future__ import annotations
 
+import asyncio
+import os
 import secrets
 import tempfile
 import time
@@ -18,7 +20,7 @@ from callwright.engine.routes import Routes, Sandbox
 from callwright.engine.sip_socket import SipSocket
 from callwright.sandbox.process import start_sandbox
 from callwright.sip.auth import Credentials
-from callwright.sip.core import SipCore
+from callwright.sip.core import SipCore, Timers
 
 HOST = "127.0.0.1"
 RTP_PORTS = (30000, 30999)
@@ -33,36 +35,61 @@ class RealEngine:
     media: MediaClient
     progress: list[CallProgress]
 
+    def rtp_ports(self) -> set[int]:
+        """The UDP ports the media workers hold now, RTP and RTCP, by the kernel's own tables."""
+        held: set[int] = set()
+        for pid in self.media.pids:
+            links = {os.readlink(entry) for entry in Path(f"/proc/{pid}/fd").iterdir() if entry.is_symlink()}
+            for table in ("udp", "udp6"):
+                rows = [row.split() for row in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]]
+                held |= {int(row[1].rpartition(":")[2], 16) for row in rows if f"socket:[{row[9]}]" in links}
+        return held
+
+    def assert_nothing_left(self) -> None:
+        """Fail when a call, a port or, once all its timers have run, a dialog of the SIP core is still there."""
+        assert self.engine.live_calls == 0, f"{self.engine.live_calls} calls are still there"
+        assert self.rtp_ports() == set()
+        while (at := self.sip.core.wake_at()) is not None:
+            self.sip.core.wake(at)
+        assert self.sip.core.dialogs() == 0, f"{self.sip.core.dialogs()} dialogs or transactions are never forgotten"
+
 
 @asynccontextmanager
 async def real_engine(
     *,
     sandbox: Sandbox | None = None,
+    routes: Routes | None = None,
+    host: str = HOST,
+    media_host: str = "",
+    timers: Timers | None = None,
     rtp_ports: tuple[int, int] = RTP_PORTS,
     clock: Callable[[], float] = time.time,
 ) -> AsyncIterator[RealEngine]:
-    """Open an engine on free ports of the loopback address and close it with everything it started."""
+    """Open an engine on free ports and close it with everything it started; nothing of it may be left then."""
     progress: list[CallProgress] = []
     sip = await SipSocket.open(
-        host=HOST,
+        host=host,
         port=0,
         core_factory=lambda host, port: SipCore(
-            contact_host=host, contact_port=port, new_id=partial(secrets.token_hex, 16)
+            contact_host=host, contact_port=port, new_id=partial(secrets.token_hex, 16), timers=timers or Timers()
         ),
     )
     try:
-        media = await MediaClient.start(host=HOST, port_range=rtp_ports)
+        media = await MediaClient.start(host=host, port_range=rtp_ports)
         try:
             engine = CallEngine(
                 sip=sip,
                 media=media,
-                routes=Routes(sandbox=sandbox),
+                routes=routes or Routes(sandbox=sandbox),
                 sip_domain="sip-0-0-0.callwright.test",
                 clock=clock,
                 on_progress=progress.append,
+                media_host=media_host,
             )
-            yield RealEngine(engine=engine, sip=sip, media=media, progress=progress)
+            real = RealEngine(engine=engine, sip=sip, media=media, progress=progress)
+            yield real
             await engine.close()
+            await asyncio.to_thread(real.assert_nothing_left)
         finally:
             await media.close()
     finally:

@@ -73,10 +73,10 @@ class RtpPeer(asyncio.DatagramProtocol):
     timestamp: int = 2**32 - 4_000
 
     @classmethod
-    async def open(cls, payload_type: int = 8) -> RtpPeer:
+    async def open(cls, payload_type: int = 8, *, host: str = "127.0.0.1") -> RtpPeer:
         peer = cls(payload_type=payload_type)
         loop = asyncio.get_running_loop()
-        peer._transport, _ = await loop.create_datagram_endpoint(lambda: peer, local_addr=("127.0.0.1", 0))
+        peer._transport, _ = await loop.create_datagram_endpoint(lambda: peer, local_addr=(host, 0))
         return peer
 
     def __post_init__(self) -> None:
@@ -85,7 +85,7 @@ class RtpPeer(asyncio.DatagramProtocol):
 
     @property
     def address(self) -> tuple[str, int]:
-        host, port = self._transport.get_extra_info("sockname")
+        host, port = self._transport.get_extra_info("sockname")[:2]
         return host, port
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:

@@ -65,9 +65,15 @@ def free_port() -> int:
         return port
 
 
+def _is_bound(port: int) -> bool:
+    """Tell by the kernel's own table whether somebody has a UDP port."""
+    rows = Path("/proc/net/udp").read_text().splitlines()[1:]
+    return any(row.split()[1].endswith(f":{port:04X}") for row in rows)
+
+
 @contextlib.asynccontextmanager
 async def sip_socket(
-    *, timers: Timers | None = None, wrap: Callable[[SipCore], SipCore] | None = None
+    *, timers: Timers | None = None, wrap: Callable[[SipCore], SipCore] | None = None, host: str = HOST
 ) -> AsyncIterator[tuple[SipSocket, Ear]]:
     """A socket of ours on a free port, closed at the end. ``wrap`` may tamper with its core."""
 
@@ -77,7 +83,7 @@ async def sip_socket(
         )
         return wrap(core) if wrap else core
 
-    opened = await SipSocket.open(host=HOST, port=0, core_factory=make)
+    opened = await SipSocket.open(host=host, port=0, core_factory=make)
     try:
         yield opened, Ear(opened)
     finally:
@@ -124,6 +130,7 @@ async def sipp(
     )
     running = Sipp(process, port, folder)
     try:
+        await until(lambda: process.returncode is not None or _is_bound(port))  # a port nobody has yet refuses calls
         yield running
     finally:
         await running.stop()

@@ -20,6 +20,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -41,10 +42,11 @@ _MESSAGE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class SippMessage:
-    """One SIP message: whether SIPp sent it (else received it), and its text."""
+    """One SIP message: whether SIPp sent it (else received it), its text, and when (epoch seconds)."""
 
     sent: bool
     text: str
+    at: float
 
     @property
     def gist(self) -> str:
@@ -154,7 +156,12 @@ class Sipp:
             succeeded=succeeded,
             failed=failed,
             messages=tuple(
-                SippMessage(sent=found["way"] == "sent", text=found["text"]) for found in _MESSAGE.finditer(text)
+                SippMessage(
+                    sent=found["way"] == "sent",
+                    text=found["text"],
+                    at=datetime.fromisoformat(found["at"].strip()).astimezone().timestamp(),  # it writes local time
+                )
+                for found in _MESSAGE.finditer(text)
             ),
             errors=_read(self._folder / "errors"),
         )

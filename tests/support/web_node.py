@@ -26,7 +26,8 @@ from callwright.web.admin_requests import AdminEdge
 from callwright.web.app import make_app
 from callwright.web.edge import Edge, Limits, NodeFacts
 from callwright.web.follow import Broadcaster
-from callwright.web.listen import Listener
+from callwright.web.listen import Listener, Manner
+from callwright.web.tls import Certificate
 
 NOW = 1366641192.25
 PASSWORD = "s3cret:with/colon"
@@ -136,6 +137,7 @@ async def web_node(
     limits: Limits | None = None,
     listen: bool = True,
     admin: bool = False,
+    certificate: Certificate | None = None,
 ) -> AsyncIterator[WebNode]:
     """Open a database in ``folder`` and serve the web services on a free port (and the admin socket when asked)."""
     clock = Clock()
@@ -161,14 +163,19 @@ async def web_node(
         listeners: list[Listener] = []
         try:
             if listen:
-                listeners.append(await Listener.on_port(make_app(edge), host="127.0.0.1", port=0, close_limit_s=1))
-                node.base = f"http://127.0.0.1:{listeners[0].port}"
+                manner = Manner(
+                    certificate=certificate, close_limit_s=1, head_s=edge.limits.slow_request_s, clock=clock
+                )
+                listeners.append(await Listener.on_port(make_app(edge), host="127.0.0.1", port=0, manner=manner))
+                node.base = f"{'http' if certificate is None else 'https'}://127.0.0.1:{listeners[0].port}"
             if admin:
                 node.admin_socket = folder / "admin.sock"
                 admin_app = make_admin_app(
                     AdminEdge(web=edge, cloud_id="0-0-0", broadcaster=broadcaster, node=lambda: {"incarnation": 1})
                 )
-                listeners.append(await Listener.on_unix_socket(admin_app, node.admin_socket, close_limit_s=1))
+                listeners.append(
+                    await Listener.on_unix_socket(admin_app, node.admin_socket, manner=Manner(close_limit_s=1))
+                )
             async with aiohttp.ClientSession() as session:
                 node.session = session
                 yield node

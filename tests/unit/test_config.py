@@ -181,6 +181,25 @@ def test_plain_http_beyond_loopback_is_refused_unless_it_is_meant(host: str) -> 
     check_binding(_with(host, insecure_http=True))
 
 
+def test_tls_makes_any_address_fine_and_needs_both_files() -> None:
+    files: dict[str, object] = {"http.certificate": "~/node.pem", "http.key": Path("/etc/node.key")}
+    common: dict[str, object] = {"http.host": "0.0.0.0", "data": Path("/nowhere")}
+    settings = load_settings(environ={}, overrides={**common, **files})
+    check_binding(settings)
+    assert settings.http.scheme == "https"
+    assert settings.http.certificate == Path("~/node.pem").expanduser()
+    assert Settings().http.scheme == "http"
+    for lacking in files:
+        with pytest.raises(SettingsError, match=f"{lacking} is not: TLS needs both files"):
+            load_settings(environ={}, overrides={**common, **{k: v for k, v in files.items() if k != lacking}})
+
+
+def test_an_empty_path_is_no_file(write: Callable[[str], dict[str, str]]) -> None:
+    assert load_settings(environ=write("[http]\ncertificate = ''\n")).http.certificate is None
+    with pytest.raises(SettingsError, match="path of a file, or empty"):
+        load_settings(environ=write("[http]\ncertificate = 7\n"))
+
+
 def test_pages_on_loopback_are_asked_only_while_http_is_on_loopback_or_when_allowed() -> None:
     assert pages_may_be_on_loopback(_with("127.0.0.1"))
     assert not pages_may_be_on_loopback(_with("203.0.113.9"))
@@ -206,7 +225,7 @@ def test_every_setting_is_documented_with_its_default_and_its_variable() -> None
         assert setting.variable in row
         assert setting.about in row
         shown = str(setting.default).lower() if isinstance(setting.default, bool) else str(setting.default)
-        assert (f"`{shown}`" in row) or shown in ("", "()"), f"{setting.name}: the page shows another default"
+        assert (f"`{shown}`" in row) or shown in ("", "()", "None"), f"{setting.name}: the page shows another default"
 
 
 def test_the_page_documents_no_setting_that_does_not_exist() -> None:

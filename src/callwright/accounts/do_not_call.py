@@ -87,8 +87,9 @@ def add(c: Connection, account_id: AccountId, entries: Iterable[tuple[str, str]]
 def remove(c: Connection, account_id: AccountId, numbers: Collection[str]) -> int:
     """Take canonical numbers off a list; return how many were on it."""
     return sum(
-        c.execute(delete(do_not_call).where(do_not_call.c.account_id == account_id, do_not_call.c.number.in_(chunk)))
-        .rowcount
+        c.execute(
+            delete(do_not_call).where(do_not_call.c.account_id == account_id, do_not_call.c.number.in_(chunk))
+        ).rowcount
         for chunk in _chunks(numbers)
     )
 
@@ -101,9 +102,7 @@ def is_blocked(c: Connection, account_id: AccountId, number: str) -> bool:
 def blocked(c: Connection, account_id: AccountId, numbers: Iterable[str]) -> set[str]:
     """Return which of these canonical numbers are on a list."""
     wanted = select(do_not_call.c.number).where(do_not_call.c.account_id == account_id)
-    return {
-        number for chunk in _chunks(numbers) for number in c.scalars(wanted.where(do_not_call.c.number.in_(chunk)))
-    }
+    return {number for chunk in _chunks(numbers) for number in c.scalars(wanted.where(do_not_call.c.number.in_(chunk)))}
 
 
 def size(c: Connection, account_id: AccountId) -> int:

@@ -42,7 +42,8 @@ class NumberKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NumberFacts:
-    """``number`` is the canonical form: full international digits without a trunk 0 after the country code.
+    """``number`` is the canonical form: full international digits, of a known number without a trunk 0 after the
+    country code.
 
     ``country`` is the region in ISO 3166 letters, "001" for a worldwide network, "" when there is none.
     """
@@ -80,7 +81,7 @@ def describe(digits: str) -> NumberFacts:
         return NumberFacts(number=number, country="001", kind=NumberKind.PREMIUM)
     country = phonenumbers.region_code_for_number(parsed) or ""
     if kind == PhoneNumberType.UNKNOWN or not country:
-        return NumberFacts(number=number, country=country, kind=NumberKind.UNKNOWN)
+        return NumberFacts(number=digits, country=country, kind=NumberKind.UNKNOWN)
     return NumberFacts(number=number, country=country, kind=_KINDS.get(kind, NumberKind.ORDINARY))
 
 
@@ -100,7 +101,7 @@ def canonical(text: str) -> str:
         parsed = phonenumbers.parse(written)
     except phonenumbers.NumberParseException as error:
         raise RequestError(f"'{text[:40]}' is not a full international telephone number: {error}") from error
-    return f"{parsed.country_code}{phonenumbers.national_significant_number(parsed)}"
+    return describe(f"{parsed.country_code}{phonenumbers.national_significant_number(parsed)}").number
 
 
 def load_all() -> None:
@@ -128,7 +129,9 @@ def _short(digits: str) -> NumberKind | None:
 
 def _is_short_code(rest: str, region: str) -> bool:
     code = phonenumbers.country_code_for_region(region)
-    parsed = phonenumbers.PhoneNumber(country_code=code, national_number=int(rest)) if not rest.startswith("0") else None
+    parsed = (
+        phonenumbers.PhoneNumber(country_code=code, national_number=int(rest)) if not rest.startswith("0") else None
+    )
     if parsed is None or phonenumbers.is_valid_number(parsed):
         return False
     return bool(shortnumberinfo.is_valid_short_number_for_region(parsed, region))

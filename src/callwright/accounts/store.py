@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, insert, select, update
 
 from callwright.accounts.account import (
     ANY,
@@ -25,7 +25,8 @@ from callwright.accounts.account import (
     check_username,
     user_key,
 )
-from callwright.accounts.rules import NO_RULES, Rules, check_rules
+from callwright.accounts.rules import check_rules
+from callwright.accounts.rules_rows import rules_of, store_rules
 from callwright.accounts.secrets import PREVIOUS_KEY_LIFE_S, PasswordHash, access_key_digest, new_access_key
 from callwright.accounts.service import (
     DEFAULT_RING_TIMEOUT_S,
@@ -154,7 +155,7 @@ def update_account(c: Connection, account: Account) -> Account:
         "caller_ids": _caller_ids_text(check_caller_ids(account.caller_ids)),
     }
     c.execute(update(accounts).where(accounts.c.id == account.id), values)
-    _store_rules(c, account.id, check_rules(account.rules))
+    store_rules(c, account.id, check_rules(account.rules))
     return get_account(c, account.id)
 
 
@@ -319,42 +320,8 @@ def _account(row: RowMapping) -> Account:
         max_running=row["max_running"],
         caller_ids=_caller_ids(row["caller_ids"]),
         created_at=row["created_at"],
-        rules=NO_RULES if row["account_id"] is None else _rules(row),
+        rules=rules_of(row),
     )
-
-
-def _rules(row: RowMapping) -> Rules:
-    return Rules(
-        allow_premium=row["allow_premium"],
-        allow_unknown=row["allow_unknown"],
-        allowed_prefixes=_prefixes(row["allowed_prefixes"]),
-        blocked_prefixes=_prefixes(row["blocked_prefixes"]),
-        daily_cap=row["daily_cap"],
-        credit=row["credit"],
-        max_price=row["max_price"],
-    )
-
-
-def _prefixes(text: str) -> tuple[str, ...]:
-    return msgspec.json.decode(text, type=tuple[str, ...])
-
-
-def _store_rules(c: Connection, account_id: AccountId, rules: Rules) -> None:
-    """Keep a row exactly for accounts whose rules are not the default ones."""
-    c.execute(delete(account_rules).where(account_rules.c.account_id == account_id))
-    if rules == NO_RULES:
-        return
-    values = {
-        "account_id": account_id,
-        "allow_premium": rules.allow_premium,
-        "allow_unknown": rules.allow_unknown,
-        "allowed_prefixes": msgspec.json.encode(rules.allowed_prefixes).decode(),
-        "blocked_prefixes": msgspec.json.encode(rules.blocked_prefixes).decode(),
-        "daily_cap": rules.daily_cap,
-        "credit": rules.credit,
-        "max_price": rules.max_price,
-    }
-    c.execute(insert(account_rules), values)
 
 
 def _service_columns(c: Connection, service: Service) -> dict[str, object]:

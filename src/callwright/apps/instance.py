@@ -29,7 +29,7 @@ from callwright.apps.rest.media_store import MediaStore
 from callwright.apps.rest.stage import SpokenSeconds, Stage
 from callwright.apps.rest.webhook import PageClient
 from callwright.db.database import Database
-from callwright.engine.interface import Call, CallFacts, CallFailed, CallOrder, Engine
+from callwright.engine.interface import MAX_CALL_DURATION_S, Call, CallFacts, CallFailed, CallOrder, Engine
 from callwright.records import ledger
 from callwright.records.settings import DEFAULT_SETTINGS, RecordSettings
 from callwright.speech import Speech
@@ -86,6 +86,7 @@ class Surroundings:
     logs_root: Path
     clock: Callable[[], float]
     records: RecordSettings = DEFAULT_SETTINGS
+    max_duration_s: float = MAX_CALL_DURATION_S
     watcher: Callable[[InstanceEvent], None] = field(default=_nobody_watches)
 
     def log_folder(self, account: AccountId) -> Path:
@@ -340,6 +341,7 @@ class _Instance:
             service_name=self._order.service.name,
             headers=self._order.extra_sip_headers,
             ring_timeout_s=self._order.service.ring_timeout_s,
+            max_duration_s=self._around.max_duration_s,
         )
 
     def _log_start(self) -> None:

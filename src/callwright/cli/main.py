@@ -12,7 +12,20 @@ from typing import Annotated
 import typer
 
 from callwright import __version__
-from callwright.cli import accounts, calls, demo, doctor, queues, sandbox, serve, services
+from callwright.cli import (
+    account_rules,
+    accounts,
+    calls,
+    demo,
+    doctor,
+    donotcall,
+    explain,
+    queues,
+    rates,
+    sandbox,
+    serve,
+    services,
+)
 from callwright.values.errors import CallwrightError
 
 app = typer.Typer(
@@ -24,11 +37,15 @@ app = typer.Typer(
 )
 app.command("serve")(serve.serve)
 app.add_typer(accounts.app, name="account", help="Accounts and their API Access Keys.")
+accounts.app.command("rules")(account_rules.rules)
 app.add_typer(services.app, name="service", help="Outbound services: which application runs on which calls.")
 app.add_typer(queues.app, name="queue", help="The starts that wait: how many, and taking all of a service back.")
+app.add_typer(rates.app, name="rates", help="What calls cost: the default rate card and those of accounts.")
+app.add_typer(donotcall.app, name="donotcall", help="Numbers an account must not call.")
 app.command("call")(calls.call)
 app.command("status")(calls.status)
 app.command("cancel")(calls.cancel)
+app.command("explain")(explain.explain)
 app.command("sandbox")(sandbox.sandbox)
 app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)

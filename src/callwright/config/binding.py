@@ -11,12 +11,12 @@ from callwright.config.settings import Settings
 def check_binding(settings: Settings) -> None:
     """Raise ``SettingsError`` when plain HTTP would be offered beyond this machine without saying so (ruling 31)."""
     http = settings.http
-    if is_loopback(http.host) or http.behind_proxy or http.insecure_http:
+    if http.certificate is not None or is_loopback(http.host) or http.behind_proxy or http.insecure_http:
         return
     raise SettingsError(
         f"http.host is {http.host}, which other machines can reach, and callwright speaks plain HTTP: passwords would "
-        "cross the network in clear. Put a proxy that ends TLS in front and say --behind-proxy, or accept the risk "
-        "with --insecure-http, or listen on 127.0.0.1.",
+        "cross the network in clear. Give it a certificate (http.certificate and http.key), or put a proxy that ends "
+        "TLS in front and say --behind-proxy, or accept the risk with --insecure-http, or listen on 127.0.0.1.",
         field="http.host",
     )
 

@@ -169,3 +169,8 @@ def _check_together(settings: Settings) -> None:
             "must be greater than the first",
             field="rtp.last_port",
         )
+    if (settings.http.certificate is None) is not (settings.http.key is None):
+        given, lacking = ("certificate", "key") if settings.http.key is None else ("key", "certificate")
+        raise SettingsError(
+            f"http.{given} is set and http.{lacking} is not: TLS needs both files", field=f"http.{lacking}"
+        )

@@ -105,6 +105,9 @@ class CallEngine:
         try:
             await self._until_answered(attempt, order)
             await on_answered(facts, msgspec.json.encode(self._sip.core.export(attempt.handle)))
+            # Only now that the call is on the disk may the far end stop repeating its answer: were we to die before, a
+            # later life would get to know of the call by the repetition, after it by what was written.
+            self._command(lambda _now: self._sip.core.acknowledge(attempt.handle))
         except CallFailed:
             await call.wait_closed()
             raise
@@ -233,6 +236,12 @@ class CallEngine:
             return
         attempt = self._attempts.get(event.handle)
         if attempt is None:
+            if isinstance(event, sip_event.ExtraAnswer):
+                log.warning(
+                    "An answer that nobody waits for is hung up: its call was placed before a restart, or given up.",
+                    action="stray_answer",
+                    source=f"{event.source[0]}:{event.source[1]}",
+                )
             return
         facts = attempt.call.facts
         match event:
@@ -362,6 +371,7 @@ def _plan(route: Route, sender: str, headers: tuple[tuple[str, str], ...]) -> In
         body=b"",
         headers=headers,
         credentials=route.credentials,
+        hold_ack=True,
     )
     check_plan(plan)
     length = sum(len(name) + len(value.encode()) + 4 for name, value in safe_pairs(plan.headers))

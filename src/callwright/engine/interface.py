@@ -241,8 +241,8 @@ class Engine(Protocol):
         returns. When preparing fails ``before_invite`` is never awaited: ``CallFailed`` says that this order can never
         be placed, ``OutsideError`` that nothing is wrong with it and it may be placed later. An exception from
         ``before_invite`` means nothing was sent and is passed on. ``on_answered`` gets the facts and the saved
-        dialog (bytes for ``hang_up_saved``) right after the answer was acknowledged, and is awaited before
-        ``place`` returns. Cancelling ``place`` cancels the call.
+        dialog (bytes for ``hang_up_saved``) at the answer; the far end gets its ACK, and ``place`` returns, when it
+        has returned. Cancelling ``place`` cancels the call.
         """
         ...
 

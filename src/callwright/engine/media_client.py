@@ -16,6 +16,7 @@ import structlog
 from callwright.engine.media_leg import (
     Closed,
     Digit,
+    DigitEnded,
     Leg,
     LegEvent,
     MediaError,
@@ -34,6 +35,7 @@ __all__ = [
     "Closed",
     "Codec",
     "Digit",
+    "DigitEnded",
     "Leg",
     "LegEvent",
     "LegStats",

@@ -49,7 +49,18 @@ class MediaLost(MediaError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Digit:
-    """The far end pressed a key; `at` is the epoch time at which it went down."""
+    """The far end has a key down since the epoch time `at`, told at once so that a prompt can stop under it;
+    `duration_ms` is how long it was down when it was heard of. `DigitEnded` follows.
+    """
+
+    key: str
+    duration_ms: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DigitEnded:
+    """The key that went down at `at` was let go after `duration_ms`."""
 
     key: str
     duration_ms: int
@@ -87,7 +98,7 @@ class Closed:
     stats: LegStats
 
 
-LegEvent = Digit | NoRtp | PlaybackEnded | RecordingEnded | Closed
+LegEvent = Digit | DigitEnded | NoRtp | PlaybackEnded | RecordingEnded | Closed
 
 
 def _ignore(event: LegEvent) -> None:
@@ -243,6 +254,8 @@ class Leg:
         match report:
             case wire.KeyHeard():
                 self._emit(Digit(key=report.key, duration_ms=report.duration_ms, at=report.at))
+            case wire.KeyReleased():
+                self._emit(DigitEnded(key=report.key, duration_ms=report.duration_ms, at=report.at))
             case wire.RtpLost():
                 self._emit(NoRtp(seconds=report.seconds))
             case wire.PlaybackDone():

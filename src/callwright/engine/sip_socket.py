@@ -1,4 +1,4 @@
-"""Drive one SIP core from one UDP socket: bytes in and out, one timer, no decisions.
+"""Drive one SIP core from one UDP socket and its connections: bytes in and out, one timer, no decisions.
 
 After anything was asked of ``core`` from outside, call ``pump``: it sends what the core has to send, hands its events
 to ``on_event`` and sets the timer. The clock of the core is the loop's.
@@ -8,21 +8,30 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import re
 import socket
 from collections.abc import Callable
 
 import structlog
 
+from callwright.engine.icmp import ErrorQueue, Undelivered
+from callwright.engine.sip_names import Names
+from callwright.engine.sip_streams import StreamLimits, Streams
+from callwright.engine.sip_tls import TlsSettings
 from callwright.sip.core import SipCore
+from callwright.sip.endpoint import client_key
 from callwright.sip.event import Event, Send
+from callwright.sip.way import Target, Transport, Way
 
 _log = structlog.get_logger()
 
 Trace = Callable[[str, bytes, tuple[str, int], float], None]
 
-_NAME_LIFETIME_S = 60.0
-_MOST_NAMES = 10_000
+_MOST_LITERALS = 10_000
+_PORT_TRIES = 10  # a port chosen for UDP may be taken for TCP
 _RECEIVE_BUFFER = 4 * 1024 * 1024
+_SEND_TRIES = 3
+_REQUEST = re.compile(rb"([A-Z]+) [^\r\n]*\r\nVia: [^\r\n]*?;branch=([^;\r\n]+)")  # as our core begins its requests
 
 
 def _drop_event(event: Event) -> None:
@@ -32,35 +41,80 @@ def _drop_event(event: Event) -> None:
 class SipSocket(asyncio.DatagramProtocol):
     """A SIP core on the air. Use ``open``; ``trace`` sees every datagram ("<" received, ">" sent)."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, *, names: Names, tls: TlsSettings, limits: StreamLimits
+    ) -> None:
         self.on_event: Callable[[Event], None] = _drop_event
         self.trace: Trace | None = None
         self.core: SipCore
         self.address: tuple[str, int]
+        self.tls_port = 0  # 0 where TLS is not listened for
         self._loop = loop
         self._transport: asyncio.DatagramTransport
-        self._family = socket.AF_INET
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at: float | None = None
         self._pumping = False
         self._closed = False
         self._gone: asyncio.Future[None] = loop.create_future()
-        self._names: dict[str, tuple[str, float]] = {}
-        self._asking: dict[str, tuple[list[Send], asyncio.Task[None]]] = {}
+        self._literals: dict[str, int] = {}
+        self._asking: dict[tuple[str, int, Transport], tuple[list[Send], asyncio.Task[None]]] = {}
+        self._names = names
+        self._streams = Streams(
+            loop,
+            receive=self._receive_from_stream,
+            failed=self._fail,
+            left=self._left_by_stream,
+            lost=self._lost_stream,
+            busy=lambda: self.core.calls() > 0,
+            tls=tls,
+            limits=limits,
+        )
+        self._errors: ErrorQueue
+        self._send_error: Exception | None = None
 
     @classmethod
     async def open(
-        cls, *, host: str, port: int, core_factory: Callable[[str, int], SipCore], trace: Trace | None = None
+        cls,
+        *,
+        host: str,
+        port: int,
+        core_factory: Callable[[str, int], SipCore],
+        trace: Trace | None = None,
+        tcp: bool = True,
+        tls: TlsSettings | None = None,
+        limits: StreamLimits | None = None,
+        names: Names | None = None,
     ) -> SipSocket:
-        """Bind ``host`` and ``port`` (0: any free one) and make the core with the address that was bound.
+        """Bind ``host`` and ``port`` (0: any free one) for UDP and, unless ``tcp`` is False, TCP; make the core with
+        the address that was bound. TLS is taken on a port of its own when its settings have a certificate.
 
-        Raises OSError when the port is taken or the address is not ours.
+        Raises OSError when a port is taken or the address is not ours, ssl.SSLError for unusable certificates.
         """
         loop = asyncio.get_running_loop()
-        _, made = await loop.create_datagram_endpoint(lambda: cls(loop), local_addr=(host, port))
-        made.trace = trace
-        made.core = core_factory(*made.address)
+        tls = tls or TlsSettings()
+        names = names or Names(loop)
+        for tries_left in reversed(range(_PORT_TRIES)):
+            _, made = await loop.create_datagram_endpoint(
+                lambda: cls(loop, names=names, tls=tls, limits=limits or StreamLimits()), local_addr=(host, port)
+            )
+            made.trace = trace
+            made.core = core_factory(*made.address)
+            try:
+                await made._listen(host, tcp, tls)
+                break
+            except BaseException as problem:
+                await made.close()
+                if port or not tries_left or not isinstance(problem, OSError):
+                    raise
         return made
+
+    async def _listen(self, host: str, tcp: bool, tls: TlsSettings) -> None:
+        if tcp:
+            port = await self._streams.listen(host, self.address[1], Transport.TCP)
+            self.core.listens(Transport.TCP, port)
+        if tls.certificate is not None:
+            self.tls_port = await self._streams.listen(host, tls.port, Transport.TLS)
+            self.core.listens(Transport.TLS, self.tls_port)
 
     # --- asyncio.DatagramProtocol ------------------------------------------------------------------------------------
 
@@ -69,8 +123,9 @@ class SipSocket(asyncio.DatagramProtocol):
         self._transport = transport  # type: ignore[assignment]
         self.address = transport.get_extra_info("sockname")[:2]
         bound = transport.get_extra_info("socket")
-        self._family = bound.family
+        self._names.family = bound.family
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+        self._errors = ErrorQueue(bound)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         source = (addr[0], addr[1])
@@ -81,9 +136,16 @@ class SipSocket(asyncio.DatagramProtocol):
         self.pump()
 
     def error_received(self, exc: Exception) -> None:
-        _log.warning("The SIP socket reported an error", action="sip_socket_error", error=str(exc))
+        self._send_error = exc
+        undelivered = self._errors.take()
+        for datagram in undelivered:
+            self._guard("take back a datagram", lambda datagram=datagram: self._take_back(datagram))  # type: ignore[misc]
+        if not undelivered:
+            _log.warning("The SIP socket reported an error", action="sip_socket_error", error=str(exc))
+        self.pump()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._errors.close()
         if not self._gone.done():
             self._gone.set_result(None)
 
@@ -107,6 +169,22 @@ class SipSocket(asyncio.DatagramProtocol):
             self._pumping = False
         self._set_timer()
 
+    async def resolve(self, host: str) -> str:
+        """Return the address that datagrams for a host or address go to; raise OSError when there is none."""
+        if self._is_literal(host, Transport.UDP):
+            return host
+        return (await self._names.locate(host, port=Transport.UDP.default_port, transport=Transport.UDP))[0].host
+
+    async def locate(
+        self, host: str, *, port: int = 0, transport: Transport | None = None, secure: bool = False
+    ) -> list[Target]:
+        """Return where a host leads, in the order to try (RFC 3263); raise OSError when it leads nowhere.
+
+        ``port`` 0 and ``transport`` None mean that nobody named one. The first target is for ``InvitePlan.next_hop``
+        and ``way``, the others for its ``alternatives``.
+        """
+        return await self._names.locate(host, port=port, transport=transport, secure=secure)
+
     async def close(self) -> None:
         """Close the socket. Calls that are up stay up at the far end: hang them up first."""
         if not self._closed:
@@ -117,6 +195,8 @@ class SipSocket(asyncio.DatagramProtocol):
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            await self._names.close()
+            await self._streams.close()
             self._transport.close()
         await asyncio.shield(self._gone)
 
@@ -149,58 +229,107 @@ class SipSocket(asyncio.DatagramProtocol):
         self.pump()
 
     def _send(self, send: Send) -> None:
-        host, port = send.to
-        address = self._address_of(host)
-        if address is None:
-            self._ask_name(host, send)
+        targets = self._targets_of(send)
+        if targets is None:
+            self._ask_name(send)
+        else:
+            self._send_to(send, targets)
+
+    def _send_to(self, send: Send, targets: list[Target]) -> None:
+        if send.way.is_reliable:
+            self._streams.send(send, targets)
             return
+        address = targets[0].to
         if self.trace is not None:
-            self.trace(">", send.data, (address, port), self._loop.time())
-        self._transport.sendto(send.data, (address, port))
+            self.trace(">", send.data, address, self._loop.time())
+        # What ICMP says about an earlier datagram is reported in place of the next one being sent, so try again.
+        for _ in range(_SEND_TRIES):
+            self._send_error = None
+            self._transport.sendto(send.data, address)
+            if self._send_error is None:
+                return
+        self._fail([send])
 
-    def _address_of(self, host: str) -> str | None:
-        """Return the address to send to: the host itself, or what its name was found to be lately."""
-        known = self._names.get(host)
-        if known is not None:
-            if self._loop.time() < known[1]:
-                return known[0]
-            del self._names[host]
-        try:
-            literal = ipaddress.ip_address(host)
-        except ValueError:
-            return None
-        if (literal.version == 6) != (self._family == socket.AF_INET6):
-            return None  # the resolver says whether it can be reached from this socket at all
-        if len(self._names) > _MOST_NAMES:
-            self._names.clear()
-        self._names[host] = (host, float("inf"))
-        return host
-
-    def _ask_name(self, host: str, send: Send) -> None:
-        waiting = self._asking.get(host)
-        if waiting is not None:
-            waiting[0].append(send)
-            return
-        task = self._loop.create_task(self._resolve(host), name=f"resolve {host}")
-        self._asking[host] = ([send], task)
-
-    async def _resolve(self, host: str) -> None:
-        """Find the address of a name in a thread, then send what waited for it, or fail it with 503."""
-        error = ""
-        address = ""
-        try:
-            found = await self._loop.getaddrinfo(host, None, family=self._family, type=socket.SOCK_DGRAM)
-            address = str(found[0][4][0])
-        except (OSError, ValueError) as problem:
-            error = str(problem)
-        sends, _ = self._asking.pop(host)
-        if address:
-            self._names[host] = (address, self._loop.time() + _NAME_LIFETIME_S)
-            for send in sends:
-                self._send(send)
-            return
-        _log.warning("A SIP peer's name could not be resolved", action="sip_name_unresolved", host=host, error=error)
+    def _fail(self, sends: list[Send]) -> None:
         now = self._loop.time()
         for send in sends:
             self._guard("fail a send", lambda send=send: self.core.send_failed(send, now))  # type: ignore[misc]
+        self.pump()
+
+    def _targets_of(self, send: Send) -> list[Target] | None:
+        """Return where a message goes, None when that must be asked first."""
+        host, port = send.to
+        if self._is_literal(host, send.way.transport):
+            return [Target(host=host, port=port or send.way.transport.default_port, way=send.way)]
+        return self._names.known(host, port, send.way.transport)
+
+    def _is_literal(self, host: str, transport: Transport) -> bool:
+        """Tell whether a host is an address that this socket reaches; the resolver says what it makes of others."""
+        known = self._literals.get(host)
+        if known is None:
+            try:
+                version = int(ipaddress.ip_address(host).version)
+            except ValueError:
+                version = 0
+            if len(self._literals) > _MOST_LITERALS:
+                self._literals.clear()
+            known = self._literals[host] = version
+        mine = 6 if self._names.family == socket.AF_INET6 else 4
+        return known == mine or (known != 0 and transport.is_reliable)
+
+    def _take_back(self, datagram: Undelivered) -> None:
+        """Fail the transaction of a request that reached nobody at once (RFC 3261 section 18.4)."""
+        request = _REQUEST.match(datagram.data)
+        if request is None:
+            return  # a response, or too little of it came back: the timers know what to do
+        host, port = datagram.to
+        _log.info("Nobody listens there", action="sip_unreachable", host=host, port=port, error=datagram.error)
+        transaction = client_key(request[2].decode(errors="replace"), request[1].decode())
+        self.core.send_failed(Send(data=datagram.data, to=datagram.to, transaction=transaction), self._loop.time())
+
+    def _ask_name(self, send: Send) -> None:
+        host, port = send.to
+        place = host, port, send.way.transport
+        waiting = self._asking.get(place)
+        if waiting is not None:
+            waiting[0].append(send)
+            return
+        task = self._loop.create_task(self._resolve(*place), name=f"resolve {host}")
+        self._asking[place] = ([send], task)
+
+    async def _resolve(self, host: str, port: int, transport: Transport) -> None:
+        """Find where a name leads, then send what waited for it, or fail it with 503."""
+        targets: list[Target] = []
+        error = ""
+        try:
+            targets = await self._names.locate(host, port=port, transport=transport)
+        except OSError as problem:
+            error = str(problem)
+        sends, _ = self._asking.pop((host, port, transport))
+        if not targets:
+            _log.warning(
+                "A SIP peer's name could not be resolved", action="sip_name_unresolved", host=host, error=error
+            )
+            self._fail(sends)
+            return
+        for send in sends:
+            self._send_to(send, targets)
+        self.pump()
+
+    # --- streams -----------------------------------------------------------------------------------------------------
+
+    def _receive_from_stream(self, data: bytes, source: tuple[str, int], way: Way) -> None:
+        now = self._loop.time()
+        if self.trace is not None:
+            self.trace("<", data, source, now)
+        self._guard("receive a message", lambda: self.core.receive(data, source, now, way))
+        self.pump()
+
+    def _left_by_stream(self, send: Send, flow: int, peer: tuple[str, int]) -> None:
+        if self.trace is not None:
+            self.trace(">", send.data, peer, self._loop.time())
+        self.core.sent(send, flow)
+
+    def _lost_stream(self, flow: int) -> None:
+        self._guard("take the end of a connection", lambda: self.core.lost(flow, self._loop.time()))
         self.pump()

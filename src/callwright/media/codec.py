@@ -21,5 +21,8 @@ class Codec:
 PCMA = Codec(name="PCMA", payload=8)
 PCMU = Codec(name="PCMU", payload=0)
 
+COMFORT_NOISE_PAYLOAD = 13
+"""The static payload type that says how the far end's silence sounds (RFC 3389)."""
+
 DTMF_PAYLOAD = 101
 """The payload type we offer for telephone-event (RFC 4733)."""

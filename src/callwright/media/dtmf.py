@@ -3,9 +3,10 @@
 Sending: a key is a run of packets that share the timestamp at which it was pressed while their duration grows; the
 last one has the end bit and goes out three times (section 2.5.1.4). A pause of plain audio follows each key.
 
-Hearing: the timestamp names the key press, so repeated, reordered and late packets of it are one press, and it is
-reported exactly once: at its first end packet, when the next press begins, or when no packet of it came for a while
-(all end packets lost). A key held longer than the duration field can say goes on in a new segment (2.5.1.3).
+Hearing: the timestamp names the key press, so repeated, reordered and late packets of it are one press. It is
+reported twice: as it goes down, at the first packet of it that arrives, and exactly once as a whole: at its first end
+packet, when the next press begins, or when no packet of it came for a while (all end packets lost). A key held longer
+than the duration field can say goes on in a new segment (2.5.1.3).
 """
 
 from __future__ import annotations
@@ -34,6 +35,17 @@ _STALE_SAMPLES = 5 * SAMPLE_RATE
 def is_key(character: str) -> bool:
     """Whether one character is a telephone key."""
     return len(character) == 1 and character in KEYS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyDown:
+    """A key went down at the far end: when (the caller's clock, seconds), and for how long it was down when we heard
+    of it.
+    """
+
+    key: str
+    at: float
+    duration_ms: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +132,7 @@ class KeyReceiver:
     def __init__(self) -> None:
         self._press: _Press | None = None
         self._ended: int | None = None
-        self._reported: list[KeyPress] = []
+        self._reported: list[KeyDown | KeyPress] = []
 
     def receive(self, payload: bytes, timestamp: int, now: float, *, marker: bool = False) -> None:
         """An event packet arrived. Events that are not keys, and damaged packets, are ignored."""
@@ -143,6 +155,7 @@ class KeyReceiver:
             press = self._press = _Press(
                 key=key, began=timestamp, segment=timestamp, duration=0, at=now - duration / SAMPLE_RATE, heard_at=now
             )
+            self._reported.append(KeyDown(key=key, at=press.at, duration_ms=duration * 1000 // SAMPLE_RATE))
         press.duration = max(press.duration, duration)
         press.heard_at = now
         if end:
@@ -161,10 +174,14 @@ class KeyReceiver:
         """The leg ends: a press that is still down is over."""
         self._report()
 
+    def take_events(self) -> list[KeyDown | KeyPress]:
+        """What happened since the last time, in order: every press is a `KeyDown` and, later, a `KeyPress`."""
+        reported, self._reported = self._reported, []
+        return reported
+
     def take_presses(self) -> list[KeyPress]:
-        """The presses that ended since the last time."""
-        presses, self._reported = self._reported, []
-        return presses
+        """The presses that ended since the last time, for those who do not care when they began."""
+        return [event for event in self.take_events() if isinstance(event, KeyPress)]
 
     def _is_over(self, timestamp: int) -> bool:
         """Whether a packet belongs to a press reported before. A sender that restarts its clock is heard again."""

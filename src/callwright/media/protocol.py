@@ -143,7 +143,16 @@ class PlaybackDone(Message, tag="playback_done"):
 
 
 class KeyHeard(Message, tag="key"):
-    """`at` is the epoch time at which the key went down."""
+    """A key went down at the epoch time `at`; `duration_ms` is how long it was down when it was heard of."""
+
+    leg: int
+    key: str
+    duration_ms: int
+    at: float
+
+
+class KeyReleased(Message, tag="key_released"):
+    """The key that went down at `at` was let go after `duration_ms`."""
 
     leg: int
     key: str
@@ -222,6 +231,7 @@ Report = (
     | LegRefused
     | PlaybackDone
     | KeyHeard
+    | KeyReleased
     | RtpLost
     | RecordingDone
     | LegClosed

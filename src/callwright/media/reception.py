@@ -1,8 +1,6 @@
-"""Legs as rows of arrays: what arrives on each one, counted (RFC 3550, appendix A) and put in order.
+"""Legs as rows of arrays: what arrives on each one, counted (RFC 3550, appendix A), decoded and handed on.
 
-Sound is only decoded for the rows that are listened to. It goes into a ring of 640 ms per leg at the place its
-timestamp says, and is read 60 ms behind: late, doubled and swapped packets need no further care, and a lost one
-leaves silence. When the far end's clock jumps or drifts away the reading point follows.
+Sound is only decoded for the rows that are listened to, and goes into the jitter buffer.
 """
 
 from __future__ import annotations
@@ -12,23 +10,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from callwright.media import g711, rtp
-from callwright.media.codec import FRAME_SAMPLES, SAMPLE_RATE
+from callwright.media.codec import COMFORT_NOISE_PAYLOAD, SAMPLE_RATE
 from callwright.media.g711 import DECODE, Law, Pcm
+from callwright.media.jitter import JitterBuffer
 
-RING_FRAMES = 32
-DELAY_FRAMES = 3
-_RING_SAMPLES = RING_FRAMES * FRAME_SAMPLES
-_DELAY_SAMPLES = DELAY_FRAMES * FRAME_SAMPLES
-_FAR_AHEAD_SAMPLES = 16 * FRAME_SAMPLES
-_LATE_IN_A_ROW = 3
+MAX_PACKET_SAMPLES = SAMPLE_RATE // 5
+"""The longest packet whose sound is taken: 200 ms."""
 _SEQUENCE_JUMP = 3000
 _STATIC_LAW = {0: Law.ULAW, 8: Law.ALAW}
-_DRIFT_FRAMES = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """Indexes into a batch that need a look one by one: key events, and packets with unusual headers or lengths."""
+    """Indexes into a batch that need a look one by one: key events, and packets with unusual headers or contents."""
 
     events: rtp.Ints
     unusual: rtp.Ints
@@ -70,21 +64,15 @@ class Reception:
         self._first_at = np.zeros(capacity, np.float64)
         self.last_at = np.zeros(capacity, np.float64)
         self._listening = np.zeros(capacity, np.bool_)
-        self._synced = np.zeros(capacity, np.bool_)
-        self._ring = np.zeros((capacity, RING_FRAMES, FRAME_SAMPLES), np.int16)
-        self._read_frame = np.zeros(capacity, np.int64)
-        self._read_timestamp = np.zeros(capacity, np.int64)
-        self._late = np.zeros(capacity, np.int64)
-        self._least_lead = np.full(capacity, _RING_SAMPLES, np.int64)
-        self._ticks = 0
+        self._buffer = JitterBuffer(capacity)
 
     def attach(self, row: int) -> None:
         """Give a row to a new leg."""
         for counts in (self._received, self._expected_before, self._ignored, self._jitter, self._first_at):
             counts[row] = 0
         self.last_at[row] = 0
-        self._seen[row] = self._has_transit[row] = self._listening[row] = self._synced[row] = False
-        self._base[row] = self._highest[row] = self._late[row] = 0
+        self._seen[row] = self._has_transit[row] = self._listening[row] = False
+        self._base[row] = self._highest[row] = 0
 
     def set_stream(self, row: int, *, law: Law, payload_type: int, event_types: tuple[int, ...]) -> None:
         """Choose what a row understands: the agreed payload type, and those that carry key events (two at most). The
@@ -97,8 +85,7 @@ class Reception:
     def listen(self, row: int, listening: bool) -> None:
         """Start or stop collecting a row's sound."""
         if listening and not self._listening[row]:
-            self._synced[row] = False
-            self._ring[row] = 0
+            self._buffer.start(row)
         self._listening[row] = listening
 
     def understands(self, row: int, payload_type: int) -> bool:
@@ -107,6 +94,7 @@ class Reception:
             int(self._payload_type[row]),
             int(self._event_type[row]),
             int(self._other_event_type[row]),
+            COMFORT_NOISE_PAYLOAD,
             *_STATIC_LAW,
         )
 
@@ -117,40 +105,41 @@ class Reception:
         agreed = kind == self._payload_type[rows]
         events = headers.rtp & ((kind == self._event_type[rows]) | (kind == self._other_event_type[rows]))
         sound = headers.rtp & ~events & (agreed | (kind == 0) | (kind == 8))
-        known = events | sound
+        pauses = headers.rtp & ~events & ~sound & (kind == COMFORT_NOISE_PAYLOAD)
+        known = events | sound | pauses
         if not known.all():
             self._ignored[rows[~known]] += 1
         self._count(rows, headers, known, now)
         self._measure(rows, headers, sound, now)
-        heard = sound & self._listening[rows]
-        whole = heard & headers.plain & (lengths == rtp.HEADER_BYTES + FRAME_SAMPLES)
-        if whole.any():
-            law = np.where(agreed, self._law[rows], kind == 8).astype(np.uint8)[whole]
-            octets = packets[whole, rtp.HEADER_BYTES : rtp.HEADER_BYTES + FRAME_SAMPLES]
-            self._place(rows[whole], headers.timestamp[whole].astype(np.int64), DECODE[law[:, None], octets])
-        return Heard(events=np.flatnonzero(events), unusual=np.flatnonzero(heard & ~whole))
+        listening = self._listening[rows]
+        plain = sound & listening & headers.plain
+        for size in np.unique(lengths[plain]).tolist():
+            samples = size - rtp.HEADER_BYTES
+            if not 0 < samples <= MAX_PACKET_SAMPLES:
+                continue
+            same = plain & (lengths == size)
+            law = np.where(agreed, self._law[rows], kind == 8).astype(np.uint8)[same]
+            octets = packets[same, rtp.HEADER_BYTES : size]
+            self._buffer.place(rows[same], headers.timestamp[same].astype(np.int64), DECODE[law[:, None], octets])
+        unusual = listening & (pauses | (sound & ~headers.plain))
+        return Heard(events=np.flatnonzero(events), unusual=np.flatnonzero(unusual))
 
     def receive_unusual(self, row: int, packet: rtp.Packet) -> None:
-        """Take the sound of one packet whose header or length is not the usual one; it is counted already."""
+        """Take one packet whose header is not the plain one, or that says how silence sounds; it is counted already."""
         law = Law(int(self._law[row])) if packet.payload_type == self._payload_type[row] else None
         law = law if law is not None else _STATIC_LAW.get(packet.payload_type)
-        if law is None or not packet.payload:
+        if not packet.payload:
             return
-        pcm = g711.decode(np.frombuffer(packet.payload, np.uint8), law)
-        rows, timestamp = np.array([row]), np.array([packet.timestamp], np.int64)
-        self._place(rows, timestamp, pcm[None, :_RING_SAMPLES])
+        if law is None:
+            if packet.payload_type == COMFORT_NOISE_PAYLOAD:
+                self._buffer.be_silent(row, packet.payload[0] & 0x7F)
+            return
+        pcm = g711.decode(np.frombuffer(packet.payload[:MAX_PACKET_SAMPLES], np.uint8), law)
+        self._buffer.place(np.array([row]), np.array([packet.timestamp], np.int64), pcm[None])
 
     def frames(self, rows: rtp.Ints) -> Pcm:
         """Read the next 20 ms of the given rows, which must be listening; shaped (rows, 160)."""
-        at = self._read_frame[rows]
-        sound = self._ring[rows, at]
-        self._ring[rows, at] = 0
-        self._read_frame[rows] = (at + 1) % RING_FRAMES
-        self._read_timestamp[rows] += FRAME_SAMPLES
-        self._ticks += 1
-        if self._ticks % _DRIFT_FRAMES == 0:
-            self._follow_drift(rows)
-        return sound
+        return self._buffer.frames(rows)
 
     def counts(self, row: int) -> Counts:
         """A row's figures."""
@@ -183,7 +172,8 @@ class Reception:
             # A new source, or the old one restarted: what was expected so far stays in the books.
             j = r[jumped]
             self._expected_before[j] += self._highest[j] - self._base[j] + 1
-            self._has_transit[j] = self._synced[j] = False
+            self._has_transit[j] = False
+            self._buffer.lose_track(j)
         anew = fresh | jumped
         self._base[r[anew]] = sequence[anew]
         self._highest[r] = np.where(anew, sequence, highest + np.maximum(step, 0))
@@ -200,40 +190,3 @@ class Reception:
         self._jitter[r] += np.where(usable, (change - self._jitter[r]) / 16.0, 0.0)
         self._transit[r] = transit
         self._has_transit[r] = True
-
-    def _place(self, rows: rtp.Ints, timestamps: rtp.Ints, sound: Pcm) -> None:
-        length = sound.shape[1]
-        lead = (timestamps - self._read_timestamp[rows] + 2**31) % 2**32 - 2**31
-        late = self._synced[rows] & (lead < 0)
-        self._late[rows] = np.where(late, self._late[rows] + 1, 0)
-        resync = ~self._synced[rows] | (lead + length > _RING_SAMPLES) | (self._late[rows] >= _LATE_IN_A_ROW)
-        if resync.any():
-            r = rows[resync]
-            self._ring[r] = 0
-            self._read_frame[r] = 0
-            self._read_timestamp[r] = timestamps[resync] - _DELAY_SAMPLES
-            self._synced[r] = True
-            self._late[r] = 0
-            self._least_lead[r] = _RING_SAMPLES
-            lead = np.where(resync, _DELAY_SAMPLES, lead)
-        self._least_lead[rows] = np.minimum(self._least_lead[rows], np.maximum(lead, 0))
-        fits = lead >= 0
-        if length == FRAME_SAMPLES:
-            aligned = fits & (lead % FRAME_SAMPLES == 0)
-            r = rows[aligned]
-            self._ring[r, (self._read_frame[r] + lead[aligned] // FRAME_SAMPLES) % RING_FRAMES] = sound[aligned]
-            fits &= ~aligned
-        if fits.any():
-            r = rows[fits]
-            start = self._read_frame[r] * FRAME_SAMPLES + lead[fits]
-            at = (start[:, None] + np.arange(length)) % _RING_SAMPLES
-            self._ring.reshape(len(self._ring), -1)[r[:, None], at] = sound[fits]
-
-    def _follow_drift(self, rows: rtp.Ints) -> None:
-        """Where packets have been waiting long for two seconds, leave a frame out: the far end's clock is faster."""
-        far = rows[self._synced[rows] & (self._least_lead[rows] > _FAR_AHEAD_SAMPLES)]
-        far = far[self._least_lead[far] < _RING_SAMPLES]
-        self._ring[far, self._read_frame[far]] = 0
-        self._read_frame[far] = (self._read_frame[far] + 1) % RING_FRAMES
-        self._read_timestamp[far] += FRAME_SAMPLES
-        self._least_lead[rows] = _RING_SAMPLES

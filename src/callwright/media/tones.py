@@ -15,9 +15,9 @@ from callwright.media.g711 import Pcm
 
 FULL_SCALE_DBM0 = 3.14
 _RAMP_SAMPLES = SAMPLE_RATE * 4 // 1000
-_ROWS = (697.0, 770.0, 852.0, 941.0)
-_COLUMNS = (1209.0, 1336.0, 1477.0, 1633.0)
-_PAD = ("123A", "456B", "789C", "*0#D")
+ROWS = (697.0, 770.0, 852.0, 941.0)
+COLUMNS = (1209.0, 1336.0, 1477.0, 1633.0)
+PAD = ("123A", "456B", "789C", "*0#D")
 _EDGE = np.sin(np.linspace(0.0, np.pi / 2, _RAMP_SAMPLES)) ** 2
 
 KEY_MS = 100
@@ -64,8 +64,8 @@ def key_pair(key: str) -> tuple[float, float]:
     """The two frequencies of a telephone key (ITU-T Q.23)."""
     if key not in KEYS or len(key) != 1:
         raise ValueError(f"{key!r} is not a telephone key; the keys are {KEYS}")
-    row = next(i for i, keys in enumerate(_PAD) if key in keys)
-    return _ROWS[row], _COLUMNS[_PAD[row].index(key)]
+    row = next(i for i, keys in enumerate(PAD) if key in keys)
+    return ROWS[row], COLUMNS[PAD[row].index(key)]
 
 
 def keys(digits: str, level_dbm0: float = -9.0) -> Pcm:

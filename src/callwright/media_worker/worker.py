@@ -230,11 +230,10 @@ class Worker:
         return packet is not None and self._reception.understands(leg.row, packet.payload_type)
 
     def _tell_presses(self, leg: Leg) -> None:
-        for press in leg.presses.take_presses():
-            at = press.at + self._to_wall
-            self._control.say(
-                wire.KeyHeard(leg=leg.number, key=press.key, duration_ms=press.duration_ms, at=round(at, 4))
-            )
+        for event in leg.presses.take_events():
+            kind = wire.KeyHeard if isinstance(event, dtmf.KeyDown) else wire.KeyReleased
+            at = round(event.at + self._to_wall, 4)
+            self._control.say(kind(leg=leg.number, key=event.key, duration_ms=event.duration_ms, at=at))
         if leg.presses.wake_at() is None:
             self._pressing.discard(leg)
         else:

@@ -22,13 +22,13 @@ from callwright.accounts.account import Account
 from callwright.accounts.service import Service
 from callwright.accounts.store import get_account, get_service
 from callwright.db.database import Database
-from callwright.engine.interface import Refusal
+from callwright.engine.interface import MAX_CALL_DURATION_S, Refusal
 from callwright.outbound import queue
 from callwright.outbound.events import StartEvent, Step
 from callwright.outbound.identifiers import Identifiers
 from callwright.outbound.launch import SLOT_MARGIN, Launch, Node, RunInstance
 from callwright.outbound.pacing import SECOND, Limits, Pacer
-from callwright.outbound.policy import judge
+from callwright.outbound.policy import judge, look_up
 from callwright.outbound.start import Start
 from callwright.records.settings import DEFAULT_SETTINGS, RecordSettings
 from callwright.values.destination import Destination
@@ -79,8 +79,12 @@ class Dispatcher:
         owns_data: Callable[[], bool] = lambda: True,
         events: Callable[[StartEvent], None] = lambda event: None,
         records: RecordSettings = DEFAULT_SETTINGS,
+        longest_call_s: float = MAX_CALL_DURATION_S,
     ) -> None:
-        """``clock`` gives epoch seconds; ``owns_data`` says whether this node still holds its data folder."""
+        """``clock`` gives epoch seconds; ``owns_data`` says whether this node still holds its data folder.
+
+        An instance that outlives ``longest_call_s`` by far is ended, so it must be no less than what the engine allows.
+        """
         self._database = database
         self._refusal = refusal
         self._identifiers = identifiers
@@ -94,6 +98,7 @@ class Dispatcher:
             is_stopping=lambda: self._stopping,
             events=events,
             records=records,
+            longest_call_s=longest_call_s,
         )
         self._lines: dict[AccountId, _Line] = {}
         self._account_of: dict[ServiceId, AccountId] = {}
@@ -256,10 +261,11 @@ class Dispatcher:
     async def _judge(self, starts: list[Start]) -> None:
         """Put starts that may run in line; end the others with their reasons."""
         refused: list[tuple[Start, str]] = []
+        found = await self._database.read(partial(look_up, starts=starts))
         for start in starts:
             line = self._lines[start.account_id]
             service = line.services[start.service_id]
-            verdict = judge(start, account=line.account, service=service, refusal=self._refusal)
+            verdict = judge(start, account=line.account, service=service, refusal=self._refusal, found=found)
             if isinstance(verdict, str):
                 refused.append((start, verdict))
             else:

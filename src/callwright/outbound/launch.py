@@ -20,11 +20,11 @@ from callwright.accounts.service import Service
 from callwright.apps.instance import InstanceOrder, InstanceResult
 from callwright.apps.return_codes import CANCELLED, INTERNAL
 from callwright.db.database import Database
-from callwright.engine.interface import MAX_CALL_DURATION_S
 from callwright.outbound import queue
 from callwright.outbound.events import StartEvent, Step
 from callwright.outbound.pacing import SECOND, Pacer, Slot
 from callwright.outbound.persist import write_at_last
+from callwright.outbound.policy import MayNotRun
 from callwright.outbound.reasons import Reason
 from callwright.outbound.start import Start
 from callwright.outbound.transactions import Settled, settle, stamp_and_open
@@ -61,6 +61,7 @@ class Node:
     is_stopping: Callable[[], bool]
     events: Callable[[StartEvent], None]
     records: RecordSettings
+    longest_call_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,11 +105,13 @@ class Launch:
         """Run the instance to its end; the start is settled on disk when this returns."""
         ending = _Ending(return_code=INTERNAL)
         try:
-            async with asyncio.timeout(self._service.ring_timeout_s + MAX_CALL_DURATION_S + SLACK_S):
+            async with asyncio.timeout(self._service.ring_timeout_s + self._node.longest_call_s + SLACK_S):
                 result = await self._node.run_instance(self._order(), self._before_invite)
             ending = _Ending(return_code=result.return_code)
         except NotDialled as why:
             self._log.info("The start is not dialled", action="start_not_dialled", reason=str(why))
+        except MayNotRun as why:
+            ending = _Ending(return_code=INTERNAL, give_up=why.reason)
         except OutsideError as failure:
             self._log.warning("The instance could not run", action="instance_failed", reason=str(failure))
             ending = _Ending(return_code=INTERNAL, retry_at=self._node.clock() + RETRY_AFTER_S)
@@ -167,6 +170,7 @@ class Launch:
             incarnation=self._node.database.incarnation,
             now=self._node.clock(),
             slot_at=self._node.clock() + (self._slot.at - self._now()) / SECOND,
+            settings=self._node.records,
         )
 
     def _move_slot(self, c: Connection, *, slot_at: float) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, select, text, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, insert, select, text, update
 
 from callwright.outbound.reasons import MAX_WAIT_S, Reason
 from callwright.outbound.request import StartRequest
@@ -27,6 +27,24 @@ CancelAnswer = Literal["success", "failed", "unknown"]
 _QUEUED = text("state = 'queued'")
 _HELD = text("state IN ('claimed', 'running')")
 _CHUNK = 5_000  # references in one statement; SQLite allows 32,766 bound values
+
+# The statements of every call, made once: building and hashing one costs as much as running it.
+_stamp = (
+    update(starts)
+    .where(
+        starts.c.id == bindparam("of"),
+        starts.c.state == StartState.CLAIMED,
+        starts.c.claimed_by == bindparam("holder"),
+    )
+    .values(state=StartState.RUNNING, instance_id=bindparam("instance"))
+)
+_begin_attempt = insert(attempts)
+_finish = (
+    update(starts)
+    .where(starts.c.instance_id == bindparam("of"), starts.c.state == StartState.RUNNING)
+    .values(state=StartState.FINISHED, return_code=bindparam("code"), finished_at=bindparam("at"))
+)
+_end_attempt = update(attempts).where(attempts.c.instance_id == bindparam("of")).values(finished_at=bindparam("at"))
 
 
 class UniqueIdConflict(RequestError):
@@ -62,10 +80,12 @@ def enqueue(
     unique_id: str | None,
     now: float,
     new_reference: Callable[[], ServiceReference],
+    max_wait_s: float = MAX_WAIT_S,
 ) -> Enqueued:
     """Queue the starts of one request: all of them, or (for a ``unique_id`` seen before) none.
 
-    Raise ``UniqueIdConflict``. The references are on disk once the transaction is committed, not before.
+    They wait at most ``max_wait_s`` seconds. Raise ``UniqueIdConflict``. The references are on disk once the
+    transaction is committed, not before.
     """
     if unique_id is not None and (earlier := _request(c, account_id, unique_id)) is not None:
         if earlier.digest != digest:
@@ -98,7 +118,7 @@ def enqueue(
                 "extra_sip_headers": call.extra_sip_headers or None,
                 "queued_at": now,
                 "due_at": now,
-                "expires_at": now + MAX_WAIT_S,
+                "expires_at": now + max_wait_s,
             }
             for reference, call in zip(references, calls, strict=True)
         ],
@@ -159,24 +179,20 @@ def stamp(
     Return False when it is not ours to dial any more (cancelled, purged): then nothing changed and nothing may be sent.
     The caller opens the records in the same transaction. A second stamp of one attempt breaks ``UNIQUE (start_id, n)``.
     """
-    stamped = _update(
-        c,
-        and_(starts.c.id == start.id, _mine(StartState.CLAIMED, incarnation)),
-        {"state": StartState.RUNNING, "instance_id": instance_id},
-    )
-    if not stamped:
+    if not c.execute(_stamp, {"of": start.id, "holder": incarnation, "instance": instance_id}).rowcount:
         return False
     c.execute(
-        insert(attempts).values(
-            start_id=start.id,
-            n=start.attempt,
-            account_id=start.account_id,
-            service_id=start.service_id,
-            instance_id=instance_id,
-            claimed_by=incarnation,
-            dialled_at=now,
-            slot_at=slot_at,
-        )
+        _begin_attempt,
+        {
+            "start_id": start.id,
+            "n": start.attempt,
+            "account_id": start.account_id,
+            "service_id": start.service_id,
+            "instance_id": instance_id,
+            "claimed_by": incarnation,
+            "dialled_at": now,
+            "slot_at": slot_at,
+        },
     )
     return True
 
@@ -188,13 +204,9 @@ def move_slot(c: Connection, instance_id: InstanceId, *, slot_at: float) -> None
 
 def finish(c: Connection, instance_id: InstanceId, *, return_code: int, now: float) -> bool:
     """End the start of an instance: running → finished. Return False when it was finished already."""
-    finished = _update(
-        c,
-        and_(starts.c.instance_id == instance_id, starts.c.state == StartState.RUNNING),
-        {"state": StartState.FINISHED, "return_code": return_code, "finished_at": now},
-    )
+    finished = c.execute(_finish, {"of": instance_id, "code": return_code, "at": now}).rowcount
     if finished:
-        c.execute(update(attempts).where(attempts.c.instance_id == instance_id).values(finished_at=now))
+        c.execute(_end_attempt, {"of": instance_id, "at": now})
     return bool(finished)
 
 

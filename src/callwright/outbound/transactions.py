@@ -8,10 +8,11 @@ from sqlalchemy import Connection
 
 from callwright.accounts.service import Service
 from callwright.outbound import queue
+from callwright.outbound.policy import agree
 from callwright.outbound.start import Start
 from callwright.records import ledger
 from callwright.records.reading import read_adr
-from callwright.records.settings import RecordSettings
+from callwright.records.settings import DEFAULT_SETTINGS, RecordSettings
 from callwright.values.destination import Destination
 from callwright.values.ids import CallId, InstanceId
 
@@ -36,11 +37,16 @@ def stamp_and_open(
     incarnation: int,
     now: float,
     slot_at: float,
+    settings: RecordSettings = DEFAULT_SETTINGS,
 ) -> bool:
-    """Stamp a start and open its ADR and CDR (ruling 21); return False when the start was withdrawn meanwhile."""
+    """Stamp a start and open its ADR and CDR (ruling 21); return False when the start was withdrawn meanwhile.
+
+    Raise ``MayNotRun`` when its account may not place this call (any more); undone with it, nothing was stamped.
+    """
     stamped = queue.stamp(c, start, instance_id=instance_id, incarnation=incarnation, now=now, slot_at=slot_at)
     if not stamped:
         return False
+    terms = agree(c, start.account_id, destination, settings=settings, now=now)
     ledger.open_adr(
         c,
         instance_id=instance_id,
@@ -54,6 +60,8 @@ def stamp_and_open(
         rest_to=start.given_to or "",
         rest_from=start.given_from,
         rest_initial_token=start.token or "",
+        rates=terms.card,
+        reservation=terms.reservation,
     )
     ledger.open_cdr(
         c,
@@ -62,6 +70,7 @@ def stamp_and_open(
         destination_address=destination.prefixed,
         originating_user=start.given_from or service.name,
         initiated_at=now,
+        rate=terms.number,
     )
     return True
 
@@ -86,7 +95,8 @@ def settle(
     """
     adr = read_adr(c, instance_id)
     if adr is not None:
-        ledger.close_adr(c, instance_id, stopped_at=now, exit_status=return_code, settings=settings)
+        if adr.exit_status is None:
+            ledger.close_adr(c, instance_id, stopped_at=now, exit_status=return_code, settings=settings)
         code = return_code if adr.exit_status is None else adr.exit_status
         queue.finish(c, instance_id, return_code=code, now=now)
         return Settled.FINISHED

@@ -4,14 +4,18 @@ A record is written when what it describes begins, again at the answer, and clos
 the node leaves a truthful trace behind. Closing is one conditional UPDATE; the functions that close return whether it
 was this call that did it. All functions run on a connection inside the caller's transaction (``Database.write``).
 
-Times are epoch seconds as measured. ``settings`` carries prices and must be the node's own.
+Times are epoch seconds as measured. ``settings`` carries the prices of instances that were opened without ``rates``,
+and must be the node's own.
 """
 
 from __future__ import annotations
 
+import msgspec
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
-from callwright.records import rating
+from callwright.records import rating, spending
+from callwright.records.features import check_type
+from callwright.records.number_rate import NumberRate
 from callwright.records.reading import (
     OpenCall,
     OpenInstance,
@@ -31,9 +35,10 @@ from callwright.records.records import (
     Costs,
     ErrorRecord,
 )
-from callwright.records.settings import DEFAULT_SETTINGS, RecordSettings
+from callwright.records.settings import DEFAULT_SETTINGS, RateCard, RecordSettings
 from callwright.records.tables import adrs, cdrs, error_records, fdrs
 from callwright.records.wire import application_status_object
+from callwright.values.errors import RequestError
 from callwright.values.ids import AccountId, CallId, InstanceId
 from callwright.values.money import ZERO
 from callwright.values.outcome import Cause, EndedBy, Outcome, RestCause, answered_outcome
@@ -100,6 +105,8 @@ _stamp_final = (
 )
 _close_adr = update(adrs).where(adrs.c.instance_id == bindparam("of"), adrs.c.stopped_at.is_(None))
 _errors_so_far = select(func.count()).where(error_records.c.instance_id == bindparam("of"))
+_is_open = select(func.count()).where(adrs.c.instance_id == bindparam("of"), adrs.c.stopped_at.is_(None))
+_rates = select(adrs.c.rates).where(adrs.c.instance_id == bindparam("of"))
 _feature_costs = select(fdrs.c.cost).where(fdrs.c.instance_id == bindparam("of"))
 
 
@@ -122,9 +129,12 @@ def open_adr(
     uas_name: str = "",
     extra_channel_count: int = 0,
     fax: bool = False,
+    rates: RateCard | None = None,
+    reservation: rating.Reservation = rating.NOTHING_RESERVED,
 ) -> None:
     """Begin the record of an instance. ``application_name`` is the service's name; ``rest_*`` are as the client gave
-    them, "" when it gave none.
+    them, "" when it gave none. ``rates`` are its prices whatever changes later, None for those of the node's settings;
+    ``reservation`` counts as spent while the record is open.
     """
     c.execute(
         _open_adr,
@@ -145,6 +155,9 @@ def open_adr(
             "extra_channel_count": extra_channel_count,
             "fax": fax,
             "started_at": started_at,
+            "rates": None if rates is None else msgspec.json.encode(rates).decode(),
+            "reserved": reservation.at_start,
+            "reserved_per_minute": reservation.per_minute,
         },
     )
 
@@ -159,9 +172,11 @@ def open_cdr(
     initiated_at: float,
     direction: str = CallDirection.OUT,
     channel_type: str = ChannelType.PRIMARY,
+    rate: NumberRate | None = None,
 ) -> None:
     """Begin the record of a call. ``destination_address`` carries its prefix (``Destination.prefixed``);
-    ``originating_user`` is the caller id shown, or the SIP user or whole address.
+    ``originating_user`` is the caller id shown, or the SIP user or whole address. ``rate`` is the price of its number
+    whatever changes later, None for that of its instance's rates.
     """
     c.execute(
         _open_cdr,
@@ -173,6 +188,7 @@ def open_cdr(
             "destination_address": destination_address,
             "originating_user": originating_user,
             "initiated_at": initiated_at,
+            "rate": None if rate is None else msgspec.json.encode(rate).decode(),
         },
     )
 
@@ -209,7 +225,8 @@ def close_cdr(
     if cdr is None or cdr.ended_at is not None:
         return False
     answered = cdr.connected_at if cdr.connected_at is not None else connected_at
-    cost = rating.rate_call(cdr.destination_address, answered, ended_at, settings)
+    rates = _rates_of(c, cdr.instance_id, settings)
+    cost = rating.rate_call(cdr.destination_address, answered, ended_at, rates, cdr.rate)
     done = c.execute(
         _close_cdr,
         {
@@ -246,8 +263,15 @@ def add_fdr(
     transaction_id: str = "",
     settings: RecordSettings = DEFAULT_SETTINGS,
 ) -> None:
-    """Record one finished use of a feature, priced; ``kind`` is its type, such as ``sr_get_input``."""
-    cost = rating.rate_feature(kind, started_at, stopped_at, settings)
+    """Record one finished use of a feature, priced; ``kind`` is its type, such as ``sr_get_input``.
+
+    Raise ``RequestError`` for a type that cannot be one, and when the instance is closed or unknown: its costs would
+    not count any more.
+    """
+    if not c.scalar(_is_open, {"of": instance_id}):
+        raise RequestError(f"the record of instance {instance_id} is not open: a feature cannot be added to it")
+    rates = _rates_of(c, instance_id, settings)
+    cost = rating.rate_feature(check_type(kind), started_at, stopped_at, rates)
     c.execute(
         _add_fdr,
         {
@@ -300,8 +324,9 @@ def close_adr(
         close_cdr(c, call.cdr.call_id, ended_at=stopped_at, outcome=_LOST, costs_valid=costs_valid, settings=settings)
     if exit_status < 0 and not _has_error(c, instance_id, NEGATIVE_RETURN_CODE):
         add_error(c, instance_id, ErrorRecord(code=NEGATIVE_RETURN_CODE, text=_return_code_text(adr, exit_status)))
+    rates = settings.rates if adr.rates is None else adr.rates
     calls = [
-        rating.rate_call(cdr.destination_address, cdr.connected_at, cdr.ended_at or stopped_at, settings)
+        rating.rate_call(cdr.destination_address, cdr.connected_at, cdr.ended_at or stopped_at, rates, cdr.rate)
         for cdr in read_cdrs(c, cdrs.c.instance_id == instance_id)
     ]
     costs = rating.rate_instance(
@@ -311,13 +336,16 @@ def close_adr(
         tts_ms=adr.tts_ms,
         tts_neural_ms=adr.tts_neural_ms,
         calls=calls,
-        features=c.scalars(_feature_costs, {"of": instance_id}).all(),
+        feature_costs=c.scalars(_feature_costs, {"of": instance_id}).all(),
         settings=settings,
+        rates=rates,
         valid=costs_valid,
     )
     done = c.execute(
         _close_adr, {"of": instance_id, "stopped_at": stopped_at, "exit_status": exit_status, **_cost_columns(costs)}
     )
+    if done.rowcount and costs.valid:
+        spending.add(c, adr.account_id, costs.total, at=stopped_at)
     return done.rowcount == 1
 
 
@@ -355,6 +383,11 @@ def application_status(
     """Return the application_status object of a closed instance of this account, else None."""
     records = read_records(c, account_id, InstanceId(instance_id))
     return None if records is None else application_status_object(records, settings)
+
+
+def _rates_of(c: Connection, instance_id: InstanceId, settings: RecordSettings) -> RateCard:
+    fixed = c.scalar(_rates, {"of": instance_id})
+    return settings.rates if fixed is None else msgspec.json.decode(fixed, type=RateCard)
 
 
 def _has_error(c: Connection, instance_id: InstanceId, code: str) -> bool:

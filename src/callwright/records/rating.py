@@ -11,14 +11,16 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from typing import Final
 
+from callwright.records import features
+from callwright.records.number_rate import NumberRate
 from callwright.records.records import Costs
-from callwright.records.settings import RecordSettings
+from callwright.records.settings import RateCard, RecordSettings
 from callwright.values import times
 from callwright.values.money import ZERO, Money, part, total
 
-_FEATURE_STEP_S = 15  # our choice: recognition and translation are charged by quarters of a minute
-_STEPPED_FEATURES = ("sr", "ct")
+_MINUTE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,26 +40,56 @@ class FeatureCost:
     cost: Money
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reservation:
+    """What is set aside for an instance that is about to begin: ``at_start`` at once, ``per_minute`` for each minute
+    after its first.
+    """
+
+    at_start: Money = ZERO
+    per_minute: Money = ZERO
+
+
+NOTHING_RESERVED: Final = Reservation()
+
+
 def rate_call(
-    destination_address: str, connected_at: float | None, ended_at: float, settings: RecordSettings
+    destination_address: str,
+    connected_at: float | None,
+    ended_at: float,
+    rates: RateCard,
+    rate: NumberRate | None = None,
 ) -> CallCost:
-    """Price an outbound call per started minute of connected time; only telephone numbers cost anything."""
+    """Price an outbound call by its connected time; only telephone numbers cost anything.
+
+    ``rate`` is the number's own rate, None when only the card has a price for it.
+    """
     if connected_at is None or not destination_address.startswith("tel:"):
         return CallCost()
-    number = destination_address.removeprefix("tel:")
-    minutes = _started_minutes(times.duration(connected_at, ended_at))
-    if number.startswith(settings.rates.tollfree_prefixes):
-        return CallCost(tollfree=part(minutes * settings.rates.tollfree))
-    return CallCost(pstn=part(minutes * settings.rates.pstn))
+    if rate is None:
+        rate = rates.number(destination_address.removeprefix("tel:"))
+    cost = rate.cost(times.duration(connected_at, ended_at))
+    return CallCost(tollfree=cost) if rate.tollfree else CallCost(pstn=cost)
 
 
-def rate_feature(kind: str, started_at: float, stopped_at: float, settings: RecordSettings) -> FeatureCost:
-    """Price one use of a feature: recognition and translation by started quarters of a minute, others exactly."""
+def rate_feature(kind: str, started_at: float, stopped_at: float, rates: RateCard) -> FeatureCost:
+    """Price one use of a feature: by started steps of its family (``features``), or exactly."""
     seconds = times.duration(started_at, stopped_at)
-    if kind.startswith(_STEPPED_FEATURES):
-        seconds = float(math.ceil(seconds / _FEATURE_STEP_S) * _FEATURE_STEP_S)
-    unit = settings.rates.feature(kind)
+    if (step_s := features.step_s(kind)) is not None:
+        seconds = float(math.ceil(seconds / step_s) * step_s)
+    unit = rates.feature(kind)
     return FeatureCost(seconds_for_cost=seconds, unit=unit, cost=part(Decimal(str(seconds)) / 60 * unit))
+
+
+def reserve(rates: RateCard, rate: NumberRate | None) -> Reservation:
+    """Return what to set aside for an instance with one call: as if it were answered at once.
+
+    ``rate`` is None for a call that costs nothing. Speech and features are not foreseen.
+    """
+    if rate is None:
+        return Reservation(at_start=part(rates.platform), per_minute=rates.platform)
+    at_start = part(rates.platform + rate.cost(_MINUTE_S))
+    return Reservation(at_start=at_start, per_minute=Money(rates.platform + rate.price))
 
 
 def rate_instance(
@@ -68,16 +100,16 @@ def rate_instance(
     tts_ms: int,
     tts_neural_ms: int,
     calls: Iterable[CallCost],
-    features: Iterable[Money],
+    feature_costs: Iterable[Money],
     settings: RecordSettings,
+    rates: RateCard,
     valid: bool = True,
 ) -> Costs:
     """Price an instance from its facts and from what its calls and features came to.
 
     The platform is charged per started minute of the instance's life, once more for each extra channel; speech by
-    exact seconds. ``valid`` False marks costs whose facts are not sure.
+    exact seconds. ``rates`` are the prices of this instance. ``valid`` False marks costs whose facts are not sure.
     """
-    rates = settings.rates
     calls = tuple(calls)
     platform = _started_minutes(times.duration(started_at, stopped_at)) * rates.platform
     parts = Costs(
@@ -89,7 +121,7 @@ def rate_instance(
         tts=part(Decimal(tts_ms) / 60_000 * rates.tts),
         tts_neural_unit=rates.tts_neural,
         tts_neural=part(Decimal(tts_neural_ms) / 60_000 * rates.tts_neural),
-        feature=part(sum(features, start=ZERO)),
+        feature=part(sum(feature_costs, start=ZERO)),
         valid=valid,
     )
     return _with_total(parts, settings)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import msgspec
 from sqlalchemy import ColumnElement, Connection, RowMapping, bindparam, column, select, table
 
+from callwright.records.number_rate import NumberRate
 from callwright.records.records import (
     Adr,
     ApplicationType,
@@ -19,6 +21,7 @@ from callwright.records.records import (
     Fdr,
     Records,
 )
+from callwright.records.settings import RateCard
 from callwright.records.tables import adrs, cdrs, error_records, fdrs
 from callwright.values.ids import AccountId, CallId, InstanceId
 
@@ -121,6 +124,7 @@ def _adr(row: RowMapping) -> Adr:
         stopped_at=row["stopped_at"],
         exit_status=row["exit_status"],
         costs=None if row["stopped_at"] is None else _costs(row),
+        rates=None if row["rates"] is None else msgspec.json.decode(row["rates"], type=RateCard),
     )
 
 
@@ -155,6 +159,7 @@ def _cdr(row: RowMapping) -> Cdr:
         joined_s=row["joined_s"],
         call_cost=row["call_cost"],
         costs_valid=row["costs_valid"],
+        rate=None if row["rate"] is None else msgspec.json.decode(row["rate"], type=NumberRate),
     )
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from callwright.records.number_rate import NumberRate
+from callwright.records.settings import RateCard
 from callwright.values.errors import RequestError
 from callwright.values.ids import AccountId, CallId, InstanceId
 from callwright.values.money import ZERO, Money
@@ -65,7 +67,8 @@ class Adr:
     """Application data record: one per instance. ``stopped_at``, ``exit_status`` and ``costs`` are None while open.
 
     ``application_name`` is the service's name, ``uas_application_name`` the program a UAS ran (ruling 6). The
-    parameters and the token are whole; they are shortened for clients only.
+    parameters and the token are whole; they are shortened for clients only. ``rates`` are the prices fixed when it
+    began, None for those of the node's settings.
     """
 
     instance_id: InstanceId
@@ -90,6 +93,7 @@ class Adr:
     stopped_at: float | None
     exit_status: int | None
     costs: Costs | None
+    rates: RateCard | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +101,8 @@ class Cdr:
     """Call data record: one per call. ``connected_at`` is None when it was never answered; the fields of its end
     (``ended_at`` and what follows) are None while it is open.
 
-    ``originating_user`` is the caller id or SIP user shown; one with "@" is a whole address.
+    ``originating_user`` is the caller id or SIP user shown; one with "@" is a whole address. ``rate`` is the price
+    fixed at the INVITE, None for that of the instance's rates.
     """
 
     call_id: CallId
@@ -113,6 +118,7 @@ class Cdr:
     joined_s: float | None
     call_cost: Money | None
     costs_valid: bool | None
+    rate: NumberRate | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,15 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from callwright.values.errors import RequestError
+from callwright.records.number_rate import NumberRate, check_rate
 from callwright.values.money import ZERO, Money
-
-_MAX_RATE_DECIMALS = 6  # what the ledger stores exactly
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateCard:
-    """Prices in US dollars per minute.
+    """Prices in US dollars per minute, for numbers that have no rate of their own (``NumberRate``).
 
     Telephone calls to a number that begins with one of ``tollfree_prefixes`` (digits) cost ``tollfree``, others
     ``pstn``. ``features`` prices features by the beginning of their type (the longest that fits), e.g.
@@ -34,14 +32,15 @@ class RateCard:
     features: tuple[tuple[str, Money], ...] = ()
 
     def __post_init__(self) -> None:
-        rates = [(name, getattr(self, name)) for name in ("platform", "pstn", "tollfree", "tts", "tts_neural")]
-        for name, rate in (*rates, *((f"features.{prefix}", rate) for prefix, rate in self.features)):
-            exponent = rate.as_tuple().exponent
-            if not isinstance(exponent, int) or exponent < -_MAX_RATE_DECIMALS or rate < 0:
-                raise RequestError(
-                    f"the rate {name} is {rate}: it must be 0 or more, with at most {_MAX_RATE_DECIMALS} decimals",
-                    field=name,
-                )
+        for name in ("platform", "pstn", "tollfree", "tts", "tts_neural"):
+            check_rate(getattr(self, name), name)
+        for prefix, rate in self.features:
+            check_rate(rate, f"features.{prefix}")
+
+    def number(self, number: str) -> NumberRate:
+        """Return the rate of a telephone number that has none of its own: each started minute, by kind of number."""
+        tollfree = number.startswith(self.tollfree_prefixes)
+        return NumberRate(price=self.tollfree if tollfree else self.pstn, tollfree=tollfree)
 
     def feature(self, kind: str) -> Money:
         """Return the price per minute of a feature type, 0 when none fits."""

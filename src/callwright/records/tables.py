@@ -1,7 +1,11 @@
 """The tables of the ledger (docs/reference/records.md).
 
 A record is open while its end time is NULL; closing is one conditional UPDATE, so it happens once. Times are epoch
-seconds as the clock gave them, seconds of speech are whole milliseconds, amounts whole millionths of a dollar.
+seconds as the clock gave them, seconds of speech are whole milliseconds, amounts whole millionths of a dollar, rates
+as fixed when a record began are JSON texts (NULL: those of the node's settings).
+
+``spending`` has what the closed instances of an account came to on a day (days since 1970-01-01 UTC, by the end of the
+instance); it is written in the transaction that closes them and outlives them.
 """
 
 from __future__ import annotations
@@ -60,6 +64,10 @@ adrs = Table(
     Column("feature_cost", Amount),
     Column("total_cost", Amount),
     Column("costs_valid", Boolean),
+    # Fixed when it begins: its prices, and what is set aside for it until it closes (at once, and a minute).
+    Column("rates", Text),
+    Column("reserved", Amount),
+    Column("reserved_per_minute", Amount),
     CheckConstraint("application IN ('rest', 'uas')", name="application_known"),
     CheckConstraint("tts_ms >= 0 AND tts_neural_ms >= 0", name="speech_counts_up"),
     CheckConstraint("(stopped_at IS NULL) = (exit_status IS NULL)", name="closed_has_an_exit_status"),
@@ -72,6 +80,16 @@ adrs = Table(
         sqlite_where=text("stopped_at IS NULL"),
         postgresql_where=text("stopped_at IS NULL"),
     ),
+    Index(
+        "ix_adrs_reserved",  # answers what is set aside for an account without reading its records
+        "account_id",
+        "started_at",
+        "reserved",
+        "reserved_per_minute",
+        sqlite_where=text("stopped_at IS NULL"),
+        postgresql_where=text("stopped_at IS NULL"),
+    ),
+    Index("ix_adrs_stopped", "stopped_at"),
 )
 
 cdrs = Table(
@@ -93,6 +111,8 @@ cdrs = Table(
     Column("joined_s", Double),
     Column("call_cost", Amount),
     Column("costs_valid", Boolean),
+    # Fixed at the INVITE: the price of its number.
+    Column("rate", Text),
     CheckConstraint("direction IN ('in', 'out', 'client')", name="direction_known"),
     CheckConstraint("channel_type IN ('p', 'x', 'ca', 'cv')", name="channel_type_known"),
     CheckConstraint("(ended_at IS NULL) = (hangup_cause IS NULL)", name="closed_has_a_cause"),
@@ -133,4 +153,39 @@ error_records = Table(
     PrimaryKeyConstraint("instance_id", "n"),
     CheckConstraint("n >= 0", name="counts_from_zero"),
     CheckConstraint("length(code) = 4", name="code_has_four_digits"),
+)
+
+rate_cards = Table(
+    "rate_cards",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),  # the account's; 0: the default card
+    Column("account_id", ForeignKey("accounts.id")),
+    Column("rates", Text, nullable=False),
+    Column("changed_at", Double, nullable=False),
+    CheckConstraint("id = coalesce(account_id, 0)", name="one_for_each"),
+)
+
+number_rates = Table(
+    "number_rates",
+    metadata,
+    Column("card_id", ForeignKey("rate_cards.id"), nullable=False),
+    Column("prefix", Text, nullable=False),
+    Column("price", Amount, nullable=False),
+    Column("first_s", Integer, nullable=False),
+    Column("next_s", Integer, nullable=False),
+    Column("minimum", Amount, nullable=False),
+    Column("fee", Amount, nullable=False),
+    Column("tollfree", Boolean, nullable=False),
+    PrimaryKeyConstraint("card_id", "prefix"),
+    CheckConstraint("price >= 0 AND minimum >= 0 AND fee >= 0", name="amounts_possible"),
+    CheckConstraint("first_s >= 1 AND next_s >= 1", name="steps_possible"),
+)
+
+spending = Table(
+    "spending",
+    metadata,
+    Column("account_id", ForeignKey("accounts.id"), nullable=False),
+    Column("day", Integer, nullable=False),
+    Column("amount", Amount, nullable=False),
+    PrimaryKeyConstraint("account_id", "day"),
 )

@@ -141,7 +141,7 @@ class Called:
             return False
         request = self._transaction.request
         pairs = [("Record-Route", route) for route in request.headers.all("record-route")]
-        pairs += [("Contact", self._endpoint.contact), ("Allow", ALLOW), *extra]
+        pairs += [("Contact", self._endpoint.contact(self._transaction.way)), ("Allow", ALLOW), *extra]
         data = self._endpoint.response(
             request, self._transaction.source, code, reason=reason, to_tag=tag, headers=pairs, body=body
         )
@@ -149,18 +149,18 @@ class Called:
             self._transaction.respond(code, data, now)
             self._endpoint.agenda.note(self._transaction)
         else:
-            self._endpoint.send(
-                data, self._transaction.to
-            )  # a second telephone answers: the Accepted state of RFC 6026
+            # A second telephone answers: the Accepted state of RFC 6026.
+            self._endpoint.send(data, self._transaction.to, self._transaction.way)
         if code >= 200:
             self.state = CalledState.ANSWERED
             self._first = self._first or session
             session.state = SessionState.UP
-            session.await_ack(data, self._transaction.to, request.head.cseq, now)
+            session.await_ack(data, self._transaction, now)
         return True
 
     def _open(self, tag: str) -> Session:
-        dialog = called_dialog(self._transaction.request, self._transaction.source, local_tag=tag)
+        transaction = self._transaction
+        dialog = called_dialog(transaction.request, transaction.source, local_tag=tag, way=transaction.way)
         session = Session(
             endpoint=self._endpoint,
             handle=self.handle,

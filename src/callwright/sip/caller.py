@@ -23,6 +23,7 @@ from callwright.sip.message import Request, Response
 from callwright.sip.session import Session, SessionState
 from callwright.sip.transaction import InviteClient, ServerTransaction, State
 from callwright.sip.uri import parse_uri
+from callwright.sip.way import BY_UDP, Target, Way
 
 _MOST_FORKS = 32
 
@@ -31,7 +32,11 @@ _MOST_FORKS = 32
 class InvitePlan:
     """What to call and how. ``next_hop`` is host (name or address) and port; ``headers`` are added to the INVITE.
 
-    ``call_id`` None lets the core choose one. Texts with line breaks or controls are refused (UnsafeText).
+    ``way`` is the transport to the next hop, ``alternatives`` the places to try in its stead when the INVITE cannot be
+    sent there: no connection, nobody listening. A silent next hop has no alternative, for its telephone may ring.
+    ``call_id`` None lets the core choose one. ``hold_ack`` leaves the ACK of the answer to ``SipCore.acknowledge``:
+    until then the far end repeats its answer, so whoever writes calls down first loses none by dying in between.
+    Texts with line breaks or controls are refused (UnsafeText).
     """
 
     request_uri: str
@@ -44,6 +49,9 @@ class InvitePlan:
     headers: tuple[tuple[str, str], ...] = ()
     credentials: Credentials | None = None
     call_id: str | None = None
+    hold_ack: bool = False
+    way: Way = BY_UDP
+    alternatives: tuple[Target, ...] = ()
 
 
 class CallerState(StrEnum):
@@ -58,8 +66,9 @@ class Caller:
     """One call we make."""
 
     __slots__ = (
-        "_answerer", "_branch", "_chosen", "_credentials_sent", "_cseq", "_endpoint", "_extra", "_from", "_plan",
-        "_sessions", "_tag", "_transaction", "_tried", "_until", "call_id", "handle", "noted_at", "state",
+        "_ack_held", "_answerer", "_branch", "_chosen", "_credentials_sent", "_cseq", "_endpoint", "_extra", "_from",
+        "_plan", "_sessions", "_tag", "_targets", "_transaction", "_tried", "_until", "call_id", "handle", "noted_at",
+        "state",
     )  # fmt: skip
 
     def __init__(self, *, endpoint: Endpoint, handle: str, plan: InvitePlan, now: float) -> None:
@@ -77,8 +86,10 @@ class Caller:
         self._answerer = Answerer(plan.credentials, endpoint.new_id)
         self._tried: dict[str, int] = {}
         self._cseq = 0
+        self._targets = [Target(host=plan.next_hop[0], port=plan.next_hop[1], way=plan.way), *plan.alternatives]
         self._sessions: dict[str, Session] = {}
         self._chosen: Session | None = None
+        self._ack_held: tuple[int, list[tuple[str, str]]] | None = None
         self._until: float | None = None  # cancelling: when to stop waiting for 487; over: when to be forgotten
         endpoint.calls[handle] = self
         endpoint.by_tag[self.call_id, self._tag] = self
@@ -114,17 +125,18 @@ class Caller:
 
     def _invite(self, now: float) -> None:
         plan = self._plan
+        target = self._targets[0]
         self._cseq += 1
         self._branch = self._endpoint.new_branch()
         self._credentials_sent = self._answerer.pairs("INVITE", plan.request_uri)
         pairs = [
-            ("Via", self._endpoint.via(self._branch)),
+            ("Via", self._endpoint.via(self._branch, target.way)),
             ("Max-Forwards", "70"),
             ("From", self._from),
             ("To", f"<{plan.to_uri}>"),
             ("Call-ID", self.call_id),
             ("CSeq", f"{self._cseq} INVITE"),
-            ("Contact", self._endpoint.contact),
+            ("Contact", self._endpoint.contact(target.way)),
             ("Allow", ALLOW),
             ("User-Agent", self._endpoint.user_agent),
             *self._extra,
@@ -135,7 +147,7 @@ class Caller:
         request = Request(method="INVITE", uri=plan.request_uri, headers=Headers(pairs), body=plan.body)
         transaction = self._endpoint.ask(
             request,
-            plan.next_hop,
+            target,
             now,
             branch=self._branch,
             on_response=self._receive_response,
@@ -190,7 +202,10 @@ class Caller:
         self._fail(Failed(handle=self.handle, at=now, code=code, reason=reason, headers=headers), now)
 
     def _unanswered(self, code: int, now: float) -> None:
-        if self.state is CallerState.CALLING:
+        if self.state is CallerState.CALLING and code == 503 and len(self._targets) > 1:
+            del self._targets[0]
+            self._invite(now)
+        elif self.state is CallerState.CALLING:
             reason = "no answer" if code == 408 else "could not be sent"
             self._fail(Failed(handle=self.handle, at=now, code=code, reason=reason, local=True), now)
         elif self.state in (CallerState.CANCEL_WANTED, CallerState.CANCELLING):
@@ -219,6 +234,8 @@ class Caller:
         session = self._sessions.get(tag)
         if session is not None and session.repeat_ack(head.cseq):
             return
+        if session is self._chosen and self._ack_held is not None:
+            return  # a repetition: the ACK may not leave yet
         if head.cseq > self._cseq or (session is not None and session.confirmed):
             return  # an answer to something this dialog never asked
         if session is None and len(self._sessions) >= 2 * _MOST_FORKS:
@@ -229,8 +246,13 @@ class Caller:
         session.state = SessionState.UP
         session.dialog.local_cseq = self._cseq
         self._sessions[tag] = session
-        session.acknowledge(head.cseq, self._credentials_sent if head.cseq == self._cseq else [])
-        if self.state is not CallerState.CALLING or head.cseq != self._cseq:
+        credentials = self._credentials_sent if head.cseq == self._cseq else []
+        is_wanted = self.state is CallerState.CALLING and head.cseq == self._cseq
+        if is_wanted and self._plan.hold_ack:
+            self._ack_held = head.cseq, credentials
+        else:
+            session.acknowledge(head.cseq, credentials)
+        if not is_wanted:
             self._refuse_answer(session, response, source, now)
             return
         self.state = CallerState.ANSWERED
@@ -249,6 +271,7 @@ class Caller:
         )
         if early is not None and early.last_word is not None:
             # Its BYE overtook its answer.
+            self.acknowledge()
             self._endpoint.events.append(early.last_word)
             session.state = SessionState.OVER
             self._finish(now)
@@ -269,7 +292,12 @@ class Caller:
 
     def _session(self, response: Response, source: tuple[str, int]) -> Session:
         dialog = calling_dialog(
-            response, source, local=self._from, local_tag=self._tag, request_uri=self._plan.request_uri
+            response,
+            source,
+            local=self._from,
+            local_tag=self._tag,
+            request_uri=self._plan.request_uri,
+            way=self._transaction.way,
         )
         return Session(
             endpoint=self._endpoint,
@@ -309,16 +337,24 @@ class Caller:
         request = Request(method="CANCEL", uri=invite.uri, headers=Headers(pairs))
         self._endpoint.ask(
             request,
-            self._transaction.to,
+            Target(host=self._transaction.to[0], port=self._transaction.to[1], way=self._transaction.way),
             now,
             branch=self._branch,
             on_response=_ignore_response,
             on_failure=_ignore_failure,
         )
 
+    def acknowledge(self) -> None:
+        """Send the ACK that ``hold_ack`` kept back; harmless when there is none."""
+        if self._ack_held is not None and self._chosen is not None:
+            cseq, credentials = self._ack_held
+            self._ack_held = None
+            self._chosen.acknowledge(cseq, credentials)
+
     def hang_up(self, now: float, reason: str | None) -> None:
         """BYE after the answer, CANCEL before it."""
         if self._chosen is not None:
+            self.acknowledge()  # a BYE before the ACK would be for a dialog the far end cannot be sure of
             self._chosen.bye(now, reason)
         else:
             self.cancel(now)

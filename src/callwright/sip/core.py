@@ -8,8 +8,10 @@ is implemented. Times are seconds of any one clock that only moves forward.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from callwright.sip.agenda import Timers
+from callwright.sip.ask import Asker, AskPlan
 from callwright.sip.auth import Answerer, Credentials
 from callwright.sip.called import Called
 from callwright.sip.caller import Caller, InvitePlan
@@ -17,6 +19,7 @@ from callwright.sip.dialog import SavedDialog, saved_dialog
 from callwright.sip.endpoint import (
     ALLOW,
     SDP,
+    Call,
     Endpoint,
     client_key,
     merge_key,
@@ -25,14 +28,16 @@ from callwright.sip.endpoint import (
     server_key,
 )
 from callwright.sip.errors import SipParseError, UnknownCall, WrongMoment
-from callwright.sip.event import Event, PingDone, Send
+from callwright.sip.event import AskDone, Event, PingDone, Send
 from callwright.sip.headers import Headers, parse_via, safe, split_commas
 from callwright.sip.message import REASONS, Request, Response, render
 from callwright.sip.parser import BadRequest, parse_message
 from callwright.sip.revival import Revival
 from callwright.sip.session import Session
+from callwright.sip.stray import MOST_STRAYS, Stray, may_be_ours, stray_key
 from callwright.sip.transaction import InviteServer, PlainServer, ServerTransaction, State
 from callwright.sip.uri import OtherUri, parse_uri
+from callwright.sip.way import BY_UDP, Transport, Way
 
 __all__ = ["Credentials", "InvitePlan", "SavedDialog", "Send", "SipCore", "Timers"]
 
@@ -65,27 +70,29 @@ class SipCore:
             timers=timers,
         )
         self._auto_trying = auto_trying
-        self._pings: set[str] = set()
         self.dropped = 0  # datagrams that were neither a message nor answerable, for the shell's log
 
     # --- the timed machine -------------------------------------------------------------------------------------------
 
-    def receive(self, data: bytes, source: tuple[str, int], now: float) -> None:
-        """Take one datagram from ``source``. Never raises: what breaks a rule is answered if possible, else dropped."""
+    def receive(self, data: bytes, source: tuple[str, int], now: float, way: Way = BY_UDP) -> None:
+        """Take one message from ``source``: a datagram, or what ``stream.Framer`` cut from a stream.
+
+        Never raises: what breaks a rule is answered if possible, else dropped.
+        """
         if not data.strip(b"\r\n\0 "):
             return  # a keep-alive (RFC 5626 section 3.5.1)
         try:
             message = parse_message(data)
         except BadRequest as problem:
-            self._refuse_statelessly(problem.method, problem.headers, source, problem.code)
+            self._refuse_statelessly(problem.method, problem.headers, source, problem.code, way)
             return
         except SipParseError:
             self.dropped += 1
             return
         if isinstance(message, Response):
-            self._receive_response(message, source, now)
+            self._receive_response(message, source, now, way)
         else:
-            self._receive_request(message, source, now)
+            self._receive_request(message, source, now, way)
 
     def wake(self, now: float) -> None:
         """Do what the time has come for."""
@@ -105,8 +112,25 @@ class SipCore:
         events, self._endpoint.events[:] = list(self._endpoint.events), ()
         return events
 
+    def listens(self, transport: Transport, port: int) -> None:
+        """Tell that the peer can reach us by this transport, too; with TCP, long requests leave by it."""
+        self._endpoint.ports[transport] = port
+
+    def lost(self, flow: int, now: float) -> None:
+        """Tell that a connection broke: requests sent on it that nothing was heard of yet end with 503."""
+        waiting = [client for client in self._endpoint.clients.values() if client.way.flow == flow]
+        for transaction in waiting:
+            transaction.fail(503, now)
+            self._endpoint.agenda.note(transaction)
+
+    def sent(self, send: Send, flow: int) -> None:
+        """Tell by which connection a request left."""
+        transaction = self._endpoint.clients.get(send.transaction)
+        if transaction is not None and transaction.way.transport is send.way.transport:
+            transaction.way = replace(transaction.way, flow=flow)
+
     def send_failed(self, send: Send, now: float) -> None:
-        """Tell that a datagram could not be sent (no such host, no route): its transaction ends with 503 at once."""
+        """Tell that a message could not be sent (no such host, no route): its transaction ends with 503 at once."""
         transaction = self._endpoint.clients.get(send.transaction)
         if transaction is not None:
             transaction.fail(503, now)
@@ -119,6 +143,12 @@ class SipCore:
         handle = self._endpoint.new_id()
         Caller(endpoint=self._endpoint, handle=handle, plan=plan, now=now)
         return handle
+
+    def acknowledge(self, handle: str) -> None:
+        """Send the ACK of an answer that ``InvitePlan.hold_ack`` kept back. Sent already, it does nothing."""
+        call = self._endpoint.calls.get(handle)
+        if isinstance(call, Caller):
+            call.acknowledge()
 
     def cancel(self, handle: str, now: float) -> None:
         """Give up a call before its answer. Too late or asked twice, it does nothing. Failed follows."""
@@ -165,36 +195,29 @@ class SipCore:
         """Send a re-INVITE; ReofferAnswered or ReofferRefused follows. Raises WrongMoment while another is open."""
         self._session(handle).reoffer(body, now)
 
-    def ping(self, next_hop: tuple[str, int], now: float) -> str:
+    def ping(self, next_hop: tuple[str, int], now: float, way: Way = BY_UDP) -> str:
         """Send OPTIONS to a peer; returns a handle, PingDone follows."""
-        endpoint = self._endpoint
-        handle, branch = endpoint.new_id(), endpoint.new_branch()
         host = f"[{next_hop[0]}]" if ":" in next_hop[0] else safe(next_hop[0], "next_hop")
-        uri = f"sip:{host}:{next_hop[1]}"
-        pairs = [
-            ("Via", endpoint.via(branch)),
-            ("Max-Forwards", "70"),
-            ("From", f"<sip:{endpoint.host}:{endpoint.port}>;tag={endpoint.new_id()[-16:]}"),
-            ("To", f"<{uri}>"),
-            ("Call-ID", endpoint.new_id()),
-            ("CSeq", "1 OPTIONS"),
-            ("Contact", endpoint.contact),
-            ("Accept", SDP),
-            ("User-Agent", endpoint.user_agent),
-        ]
+        uri = f"sip:{host}:{next_hop[1]}" if next_hop[1] else f"sip:{host}"
+        us = f"sip:{self._endpoint.host}:{self._endpoint.port}"
+        headers = (("Accept", SDP),)
+        plan = AskPlan(
+            method="OPTIONS", request_uri=uri, next_hop=next_hop, from_uri=us, to_uri=uri, headers=headers, way=way
+        )
 
-        def answered(response: Response, source: tuple[str, int], now: float) -> None:
-            if response.code >= 200:
-                self._pings.discard(handle)
-                endpoint.events.append(PingDone(handle=handle, at=now, code=response.code))
+        def tell(done: AskDone) -> None:
+            event = PingDone(handle=done.handle, at=done.at, code=done.code, local=done.local)
+            self._endpoint.events.append(event)
 
-        def failed(code: int, now: float) -> None:
-            self._pings.discard(handle)
-            endpoint.events.append(PingDone(handle=handle, at=now, code=code, local=True))
+        return self._ask(plan, tell, now)
 
-        self._pings.add(handle)
-        request = Request(method="OPTIONS", uri=uri, headers=Headers(pairs))
-        endpoint.ask(request, next_hop, now, branch=branch, on_response=answered, on_failure=failed)
+    def ask(self, plan: AskPlan, now: float) -> str:
+        """Send a request that belongs to no call; returns a handle, AskDone follows. Raises UnsafeText."""
+        return self._ask(plan, self._endpoint.events.append, now)
+
+    def _ask(self, plan: AskPlan, tell: Callable[[AskDone], None], now: float) -> str:
+        handle = self._endpoint.new_id()
+        Asker(endpoint=self._endpoint, handle=handle, plan=plan, tell=tell, now=now)
         return handle
 
     def calls(self) -> int:
@@ -243,7 +266,7 @@ class SipCore:
 
     # --- what arrives ------------------------------------------------------------------------------------------------
 
-    def _receive_response(self, response: Response, source: tuple[str, int], now: float) -> None:
+    def _receive_response(self, response: Response, source: tuple[str, int], now: float, way: Way) -> None:
         head = response.head
         vias = response.headers.all("via")
         if len(vias) > 1 or "," in vias[0]:
@@ -251,14 +274,33 @@ class SipCore:
             return
         transaction = self._endpoint.clients.get(client_key(head.via.branch, head.method))
         if transaction is not None:
+            if way.flow and way.transport is transaction.way.transport:
+                transaction.way = replace(transaction.way, flow=way.flow)
             transaction.receive(response, source, now)
             self._endpoint.agenda.note(transaction)
         elif head.method == "INVITE" and 200 <= response.code < 300:
             call = self._endpoint.by_tag.get((head.call_id, head.from_.tag))
-            if call is not None:
+            if call is None or isinstance(call, Revival | Stray):
+                self._receive_stray_answer(call, response, source, now, way)
+            else:
                 call.receive_answer(response, source, now)
 
-    def _receive_request(self, request: Request, source: tuple[str, int], now: float) -> None:
+    def _receive_stray_answer(
+        self, call: Call | None, response: Response, source: tuple[str, int], now: float, way: Way
+    ) -> None:
+        """Take a 2xx to an INVITE of a former life: the telephone that sent it must not stay off the hook."""
+        endpoint = self._endpoint
+        known = endpoint.strays.get(stray_key(response))
+        if known is not None:
+            known.receive_answer(response, source, now)
+        elif isinstance(call, Revival) and call.session.dialog.remote_tag == response.head.to.tag:
+            call.receive_answer(response, source, now)
+        elif may_be_ours(response, endpoint) and len(endpoint.strays) < MOST_STRAYS:
+            Stray(endpoint=endpoint, response=response, source=source, now=now, way=way)
+        else:
+            self.dropped += 1
+
+    def _receive_request(self, request: Request, source: tuple[str, int], now: float, way: Way) -> None:
         endpoint = self._endpoint
         key = server_key(request)
         known = endpoint.servers.get(key)
@@ -274,17 +316,17 @@ class SipCore:
         if known is not None:
             known.receive(request, now)
             return
-        transaction = self._open_transaction(request, source, now)
+        transaction = self._open_transaction(request, source, now, way)
         try:
             self._dispatch(transaction, now)
         except SipParseError as problem:
             # A header nobody had looked at yet is malformed. Only the peer can be at fault here.
             endpoint.reply(transaction, problem.code, now, reason="Bad Request", to_tag=endpoint.new_id()[-16:])
 
-    def _open_transaction(self, request: Request, source: tuple[str, int], now: float) -> ServerTransaction:
+    def _open_transaction(self, request: Request, source: tuple[str, int], now: float, way: Way) -> ServerTransaction:
         endpoint = self._endpoint
         key = server_key(request)
-        to = response_address(request, source)
+        to = response_address(request, source, way)
         if request.method == "INVITE":
             trying = endpoint.response(request, source, 100) if self._auto_trying else None
             transaction: ServerTransaction = InviteServer(
@@ -297,6 +339,7 @@ class SipCore:
                 table=endpoint.servers,
                 trying=trying,
                 now=now,
+                way=way,
             )
         else:
             transaction = PlainServer(
@@ -307,6 +350,7 @@ class SipCore:
                 timers=endpoint.timers,
                 outbox=endpoint.outbox,
                 table=endpoint.servers,
+                way=way,
             )
         endpoint.agenda.note(transaction)
         return transaction
@@ -332,7 +376,8 @@ class SipCore:
             else:
                 Called(endpoint=self._endpoint, handle=self._endpoint.new_id(), transaction=transaction, now=now)
         elif request.method == "OPTIONS":
-            headers = (("Contact", self._endpoint.contact), ("Allow", ALLOW), ("Accept", SDP), ("Supported", ""))
+            contact = self._endpoint.contact(transaction.way)
+            headers = (("Contact", contact), ("Allow", ALLOW), ("Accept", SDP), ("Supported", ""))
             self._reply(transaction, 200, now, headers)
         else:
             self._reply(transaction, 481, now)  # BYE, INFO and UPDATE exist within a dialog only
@@ -352,7 +397,7 @@ class SipCore:
     ) -> None:
         self._endpoint.reply(transaction, code, now, to_tag=self._endpoint.new_id()[-16:], headers=headers)
 
-    def _refuse_statelessly(self, method: str, headers: Headers, source: tuple[str, int], code: int) -> None:
+    def _refuse_statelessly(self, method: str, headers: Headers, source: tuple[str, int], code: int, way: Way) -> None:
         """Answer a request that cannot be read. Nothing is remembered: its repetition gets the same answer."""
         vias = headers.all("via")
         if method == "ACK" or not vias:
@@ -365,7 +410,7 @@ class SipCore:
         except (SipParseError, IndexError):
             pass  # the Via is what cannot be read: the datagram's source is the best guess left
         pairs = [*response_pairs(headers, source), ("Server", self._endpoint.user_agent)]
-        self._endpoint.send(render(f"SIP/2.0 {code} {REASONS.get(code, 'Bad Request')}", pairs, b""), to)
+        self._endpoint.send(render(f"SIP/2.0 {code} {REASONS.get(code, 'Bad Request')}", pairs, b""), to, way)
 
     def _session(self, handle: str) -> Session:
         call = self._endpoint.calls.get(handle)

@@ -10,6 +10,7 @@ from callwright.sip.errors import SipParseError
 from callwright.sip.headers import Headers, parse_address
 from callwright.sip.message import Message, Request, Response, contact_of, route_set_of
 from callwright.sip.uri import SipUri, parse_sip_uri, parse_uri
+from callwright.sip.way import BY_UDP, Target, Transport, Way, transport_named
 
 # A saved dialog may be older than the last request sent in it. CSeq may jump (RFC 3261 section 12.2.2), not fall back.
 _CSEQ_GAP = 100
@@ -33,11 +34,15 @@ class SavedDialog:
     source_host: str
     source_port: int
     local_cseq: int
+    transport: str = "udp"
+    name: str = ""
 
 
 @dataclass(slots=True, kw_only=True)
 class Dialog:
-    """The state of a dialog. ``source`` is where the peer's message that made it came from."""
+    """The state of a dialog. ``source`` and ``way`` are where the peer's message that made it came from; ``only_hop``
+    is where requests go whatever the peer says.
+    """
 
     call_id: str
     local: str
@@ -50,14 +55,39 @@ class Dialog:
     source: tuple[str, int]
     local_cseq: int
     remote_cseq: int | None = None
+    only_hop: tuple[str, int] | None = None
+    way: Way = BY_UDP
 
-    def next_hop(self) -> tuple[str, int]:
+    def next_hop(self) -> Target:
         """Return where requests are sent: first route, else remote target, else where the peer's message came from."""
+        if self.only_hop is not None:
+            return Target(host=self.only_hop[0], port=self.only_hop[1], way=self.way)
         if self.route_set:
-            return parse_sip_uri(parse_address(self.route_set[0]).uri).address
+            return self._target_of(parse_sip_uri(parse_address(self.route_set[0]).uri))
         if self.has_contact:
-            return parse_sip_uri(self.remote_target).address
-        return self.source
+            return self._target_of(parse_sip_uri(self.remote_target))
+        return Target(host=self.source[0], port=self.source[1], way=self.way)
+
+    def _target_of(self, uri: SipUri) -> Target:
+        """Return host, port and way for a URI of the peer.
+
+        A URI that names no transport keeps to the stream its host talks to us by: few who use TLS mean to leave it. The
+        connection that made the dialog serves again, unless a route leads elsewhere; a client behind NAT has no other.
+        """
+        host, port = uri.lookup_address
+        near = host == self.source[0]
+        named = uri.param("transport")
+        if uri.scheme == "sips":
+            transport = Transport.TLS
+        elif named:
+            transport = transport_named(named) or Transport.UDP
+        else:
+            transport = self.way.transport if near else Transport.UDP
+        same = transport is self.way.transport and (near or not self.route_set)
+        if not uri.port and port and not named:
+            port = transport.default_port
+        way = Way(transport=transport, flow=self.way.flow if same else 0, name=self.way.name if near and same else "")
+        return Target(host=host, port=port, way=way)
 
     def request(
         self,
@@ -71,7 +101,8 @@ class Dialog:
     ) -> Request:
         """Build a request within the dialog (RFC 3261 section 12.2.1.1)."""
         uri, routes = self.uri_and_routes()
-        pairs = [("Via", endpoint.via(branch)), ("Max-Forwards", "70")]
+        way = self.next_hop().way
+        pairs = [("Via", endpoint.via(branch, way)), ("Max-Forwards", "70")]
         pairs += [("Route", route) for route in routes]
         pairs += [
             ("From", self.local),
@@ -80,7 +111,7 @@ class Dialog:
             ("CSeq", f"{cseq} {method}"),
         ]
         if method == "INVITE":
-            pairs += [("Contact", endpoint.contact), ("Allow", ALLOW)]
+            pairs += [("Contact", endpoint.contact(way)), ("Allow", ALLOW)]
         pairs.append(("User-Agent", endpoint.user_agent))
         pairs += extra
         return Request(method=method, uri=uri, headers=Headers(pairs), body=body)
@@ -116,11 +147,19 @@ class Dialog:
             source_host=self.source[0],
             source_port=self.source[1],
             local_cseq=self.local_cseq,
+            transport=self.way.transport,
+            name=self.way.name,
         )
 
 
 def calling_dialog(
-    response: Response, source: tuple[str, int], *, local: str, local_tag: str, request_uri: str
+    response: Response,
+    source: tuple[str, int],
+    *,
+    local: str,
+    local_tag: str,
+    request_uri: str,
+    way: Way = BY_UDP,
 ) -> Dialog:
     """Make the calling side's dialog from a response with a To tag (RFC 3261 section 12.1.2).
 
@@ -146,10 +185,11 @@ def calling_dialog(
         route_set=routes,
         source=source,
         local_cseq=head.cseq,
+        way=way,
     )
 
 
-def called_dialog(request: Request, source: tuple[str, int], *, local_tag: str) -> Dialog:
+def called_dialog(request: Request, source: tuple[str, int], *, local_tag: str, way: Way = BY_UDP) -> Dialog:
     """Make the called side's dialog from an INVITE (RFC 3261 section 12.1.1); raises SipParseError.
 
     An INVITE without Contact is of RFC 2543: its From stands in, and requests go where it came from.
@@ -173,6 +213,7 @@ def called_dialog(request: Request, source: tuple[str, int], *, local_tag: str) 
         source=source,
         local_cseq=0,
         remote_cseq=head.cseq,
+        way=way,
     )
 
 
@@ -189,6 +230,7 @@ def saved_dialog(saved: SavedDialog) -> Dialog:
         route_set=saved.route_set,
         source=(saved.source_host, saved.source_port),
         local_cseq=saved.local_cseq + _CSEQ_GAP,
+        way=Way(transport=Transport(saved.transport), name=saved.name),
     )
 
 

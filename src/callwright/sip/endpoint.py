@@ -21,10 +21,13 @@ from callwright.sip.transaction import (
     ServerKey,
     ServerTransaction,
 )
+from callwright.sip.way import BY_UDP, Target, Transport, Way
 
 ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE"
 COOKIE = "z9hG4bK"
 SDP = "application/sdp"
+
+MOST_BY_UDP = 1300  # bytes of a request, where the path's MTU is not known (RFC 3261 section 18.1.1)
 
 
 MergeKey = tuple[str, str, int]
@@ -48,6 +51,7 @@ class Endpoint:
     ) -> None:
         self.host = f"[{contact_host}]" if ":" in contact_host else contact_host
         self.port = contact_port
+        self.ports = {Transport.UDP: contact_port}
         self.new_id = new_id
         self.user_agent = user_agent
         self.timers = timers
@@ -58,38 +62,58 @@ class Endpoint:
         self.servers: dict[ServerKey, ServerTransaction] = {}
         self.calls: dict[str, Call] = {}
         self.by_tag: dict[tuple[str, str], Call] = {}
+        self.strays: dict[tuple[str, str, str], Call] = {}
         self.invited: set[MergeKey] = set()
 
-    @property
-    def contact(self) -> str:
-        return f"<sip:{self.host}:{self.port}>"
+    def contact(self, way: Way = BY_UDP) -> str:
+        """Return our Contact value for a message that goes this way."""
+        if way.transport is Transport.UDP:
+            return f"<sip:{self.host}:{self.port}>"
+        return f"<sip:{self.host}:{self.port_of(way.transport)};transport={way.transport}>"
 
-    def send(self, data: bytes, to: tuple[str, int]) -> None:
-        self.outbox.append(Send(data=data, to=to))
+    def port_of(self, transport: Transport) -> int:
+        """Return the port we are reached at; without a listener the peer has the connection, so any will do."""
+        return self.ports.get(transport, self.port)
+
+    def send(self, data: bytes, to: tuple[str, int], way: Way = BY_UDP) -> None:
+        self.outbox.append(Send(data=data, to=to, way=way))
 
     def new_branch(self) -> str:
         return COOKIE + self.new_id()
 
-    def via(self, branch: str) -> str:
+    def via(self, branch: str, way: Way = BY_UDP) -> str:
         """Return our Via value; ``rport`` asks for the answer to come back the way we came (RFC 3581)."""
-        return f"SIP/2.0/UDP {self.host}:{self.port};branch={branch};rport"
+        transport = way.transport
+        return f"SIP/2.0/{transport.upper()} {self.host}:{self.port_of(transport)};branch={branch};rport"
 
     def ask(
         self,
         request: Request,
-        to: tuple[str, int],
+        target: Target,
         now: float,
         *,
         branch: str,
         on_response: OnResponse,
         on_failure: OnFailure,
     ) -> ClientTransaction:
-        """Send a request in a transaction of its own."""
+        """Send a request in a transaction of its own. Its Via, the first header, is for the way of the target.
+
+        Too long for a datagram it goes by TCP where we speak it, and by UDP after all when nobody takes the connection
+        (RFC 3261 section 18.1.1).
+        """
         maker = InviteClient if request.method == "INVITE" else PlainClient
+        way, otherwise = target.way, None
+        if not way.is_reliable and Transport.TCP in self.ports and request.size > MOST_BY_UDP:
+            by_tcp = Way(transport=Transport.TCP)
+            pairs = [("Via", self.via(branch, by_tcp)), *request.headers.pairs[1:]]
+            otherwise, way = (request, way), by_tcp
+            request = Request(method=request.method, uri=request.uri, headers=Headers(pairs), body=request.body)
         transaction = maker(
             key=client_key(branch, request.method),
             request=request,
-            to=to,
+            to=target.to,
+            way=way,
+            otherwise=otherwise,
             timers=self.timers,
             outbox=self.outbox,
             table=self.clients,
@@ -194,9 +218,14 @@ def _is_received(param: str) -> bool:
     return param.partition("=")[0].strip().lower() == "received"
 
 
-def response_address(request: Request, source: tuple[str, int]) -> tuple[str, int]:
-    """Return where responses go: where the request came from, with the port its Via asks for (RFC 3581 section 4)."""
+def response_address(request: Request, source: tuple[str, int], way: Way = BY_UDP) -> tuple[str, int]:
+    """Return where responses go: where the request came from, with the port its Via asks for (RFC 3581 section 4).
+
+    For a stream it is where to connect to when the request's connection is gone (RFC 3261 section 18.2.2).
+    """
     via = request.head.via
+    if way.is_reliable:
+        return source[0], via.port or way.transport.default_port
     if "rport" in via.params:
         return source
     return source[0], via.port or 5060

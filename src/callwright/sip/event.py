@@ -2,19 +2,21 @@
 
 Headers are all fields of the message, names as written, texts made clean (see headers.clean). A handle gets exactly one
 of the last words: Failed, Ended or ByeDone on the calling side; CancelledByPeer, Ended or ByeDone on the called side
-(none when the called side refused the INVITE itself); PingDone for a ping.
+(none when the called side refused the INVITE itself); PingDone for a ping, AskDone for any other request.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from callwright.sip.way import BY_UDP, Way
+
 Pairs = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Send:
-    """A datagram to put on the wire. ``to`` is host (perhaps a name, the shell resolves it) and port.
+    """A message to put on the wire. ``to`` is host (perhaps a name, the shell resolves it) and port (0: by SRV).
 
     ``transaction`` names the client transaction it belongs to, "" for none; it is what SipCore.send_failed wants back.
     """
@@ -22,6 +24,7 @@ class Send:
     data: bytes
     to: tuple[str, int]
     transaction: str = ""
+    way: Way = BY_UDP
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,6 +210,25 @@ class PingDone:
     local: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskDone:
+    """The final answer to a request outside of any call; 408 without one, 503 when it could not be sent (``local``).
+
+    ``call_id`` and ``cseq`` are those of the last request sent; ``challenged`` tells that credentials were asked for
+    and given.
+    """
+
+    handle: str
+    at: float
+    code: int
+    reason: str
+    headers: Pairs = ()
+    call_id: str
+    cseq: int
+    challenged: bool = False
+    local: bool = False
+
+
 Event = (
     Trying
     | Provisional
@@ -224,4 +246,5 @@ Event = (
     | ForkEnded
     | InfoReceived
     | PingDone
+    | AskDone
 )

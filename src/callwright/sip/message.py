@@ -86,6 +86,12 @@ class Request:
             self._head.append(read_head(self.headers))
         return self._head[0]
 
+    @property
+    def size(self) -> int:
+        """The number of bytes of the request, some more than it has at most."""
+        text = sum(len(name) + len(value) + 4 for name, value in self.headers.pairs)
+        return text + len(self.method) + len(self.uri) + len(self.body) + 36
+
     def render(self) -> bytes:
         """Return the bytes; Content-Length is written by this function, last."""
         return render(f"{self.method} {self.uri} SIP/2.0", self.headers.pairs, self.body)

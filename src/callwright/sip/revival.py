@@ -65,4 +65,6 @@ class Revival:
         """Nothing of ours waits for an ACK."""
 
     def receive_answer(self, response: Response, source: tuple[str, int], now: float) -> None:
-        """Let a repeated 2xx pass: the BYE ends the call whether or not its ACK was lost."""
+        """ACK a repeated 2xx: nobody knows whether the former life came to it."""
+        if not self.session.repeat_ack(response.head.cseq):
+            self.session.acknowledge(response.head.cseq, [])

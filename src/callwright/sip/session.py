@@ -126,7 +126,8 @@ class Session:
     def acknowledge(self, cseq: int, extra: list[tuple[str, str]]) -> None:
         """Send the ACK of a 2xx to our INVITE: a branch of its own, the INVITE's credentials (RFC 3261 13.2.2.4)."""
         request = self.dialog.request(self._endpoint, "ACK", branch=self._endpoint.new_branch(), cseq=cseq, extra=extra)
-        send = Send(data=request.render(), to=self.dialog.next_hop())
+        hop = self.dialog.next_hop()
+        send = Send(data=request.render(), to=hop.to, way=hop.way)
         self.confirmed = True
         self._acks[cseq] = send
         if len(self._acks) > _KEPT_ACKS:
@@ -143,12 +144,12 @@ class Session:
 
     # --- ACKs owed to us ---------------------------------------------------------------------------------------------
 
-    def await_ack(self, data: bytes, to: tuple[str, int], cseq: int, now: float) -> None:
-        """Repeat a 2xx of ours until its ACK comes: T1 doubling to T2, 64*T1 in all."""
+    def await_ack(self, data: bytes, transaction: InviteServer, now: float) -> None:
+        """Repeat a 2xx of ours until its ACK comes: T1 doubling to T2, 64*T1 in all, whatever the transport."""
         timers = self._endpoint.timers
         self._unacked = _Unacked(
-            send=Send(data=data, to=to),
-            cseq=cseq,
+            send=Send(data=data, to=transaction.to, way=transaction.way),
+            cseq=transaction.request.head.cseq,
             interval=timers.t1,
             resend_at=now + timers.t1,
             end_at=now + timers.patience,
@@ -275,7 +276,7 @@ class Session:
         elif self.state is SessionState.EARLY:
             # We cannot have agreed on media yet, so there is nothing to change.
             code = 488 if request.body or request.method == "INVITE" else 200
-            reply(transaction, code, now, headers=(("Contact", self._endpoint.contact),))
+            reply(transaction, code, now, headers=(("Contact", self._endpoint.contact(transaction.way)),))
         elif self._reoffer is not None:
             reply(transaction, 491, now)  # glare (RFC 3261 section 14.2)
         elif self.has_offer:
@@ -283,7 +284,9 @@ class Session:
             reply(transaction, 500, now, headers=(("Retry-After", str(wait)),))
         elif request.method == "UPDATE" and not request.body:
             self.dialog.take_target(request)
-            reply(transaction, 200, now, headers=(("Contact", self._endpoint.contact), ("Allow", ALLOW)))
+            reply(
+                transaction, 200, now, headers=(("Contact", self._endpoint.contact(transaction.way)), ("Allow", ALLOW))
+            )
         elif request.body and not _is_sdp(request):
             reply(transaction, 415, now, headers=(("Accept", SDP),))
         else:
@@ -305,13 +308,13 @@ class Session:
         transaction = self._waiting_offer()
         request = transaction.request
         self.dialog.take_target(request)
-        headers = [("Contact", self._endpoint.contact), ("Allow", ALLOW)]
+        headers = [("Contact", self._endpoint.contact(transaction.way)), ("Allow", ALLOW)]
         if body:
             headers.append(("Content-Type", SDP))
         data = self._endpoint.reply(transaction, 200, now, headers=headers, body=body)
         self._pending = None
         if isinstance(transaction, InviteServer):
-            self.await_ack(data, transaction.to, request.head.cseq, now)
+            self.await_ack(data, transaction, now)
 
     def refuse_reinvite(self, code: int, reason: str, now: float) -> None:
         """Refuse the offer of Reoffered (488 is usual); raises WrongMoment when none waits."""

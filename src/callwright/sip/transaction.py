@@ -1,4 +1,4 @@
-"""The four transactions of SIP over UDP (RFC 3261 section 17, with the Accepted states of RFC 6026).
+"""The four transactions of SIP (RFC 3261 section 17, with the Accepted states of RFC 6026).
 
 InviteClient   calling -> proceeding -> completed (refused: ACKs again, timer D)      -> terminated
                                      -> accepted  (2xx: hands every 2xx up, timer M)  -> terminated
@@ -9,6 +9,7 @@ PlainServer    trying  -> proceeding -> completed (answers repeats, timer J)    
 
 Each is told the time, appends what it sends to the outbox it was given and says when it wants to be woken. Client
 transactions call ``on_response`` for what their user must hear and ``on_failure`` once when no final response comes.
+Over a reliable transport nothing is repeated (timers A, E, G), nor are repetitions waited for (D, I, J, K).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from enum import StrEnum
 from callwright.sip.agenda import Timers
 from callwright.sip.event import Send
 from callwright.sip.message import Request, Response, render
+from callwright.sip.way import BY_UDP, Way
 
 ServerKey = tuple[str, str, str]
 OnResponse = Callable[[Response, tuple[str, int], float], None]
@@ -52,6 +54,7 @@ class InviteClient:
         "_data",
         "_end_at",
         "_interval",
+        "_otherwise",
         "_outbox",
         "_resend_at",
         "_table",
@@ -63,7 +66,8 @@ class InviteClient:
         "request",
         "state",
         "to",
-    )  # fmt: skip
+        "way",
+    )
 
     def __init__(
         self,
@@ -77,10 +81,13 @@ class InviteClient:
         on_response: OnResponse,
         on_failure: OnFailure,
         now: float,
+        way: Way = BY_UDP,
+        otherwise: tuple[Request, Way] | None = None,
     ) -> None:
         self.key = key
         self.request = request
         self.to = to
+        self.way = way
         self.on_response = on_response
         self.on_failure = on_failure
         self.state = State.TRYING
@@ -88,12 +95,16 @@ class InviteClient:
         self._timers = timers
         self._outbox = outbox
         self._table = table
-        self._data = request.render()
+        self._otherwise = otherwise
         self._ack: bytes | None = None
-        self._interval = timers.t1  # timer A
-        self._resend_at: float | None = now + timers.t1
-        self._end_at: float | None = now + timers.patience  # timer B
         table[key] = self
+        self._start(now)
+
+    def _start(self, now: float) -> None:
+        self._data = self.request.render()
+        self._interval = self._timers.t1
+        self._resend_at: float | None = None if self.way.is_reliable else now + self._interval  # timer A
+        self._end_at: float | None = now + self._timers.patience  # timer B
         self._send(self._data)
 
     @property
@@ -119,7 +130,7 @@ class InviteClient:
         elif waiting:
             self.state = State.COMPLETED
             self._resend_at = None
-            self._end_at = now + self._timers.patience  # timer D
+            self._end_at = now + (0.0 if self.way.is_reliable else self._timers.patience)  # timer D
             self._ack = self._refusal_ack(response)
             self._send(self._ack)
             self.on_response(response, source, now)
@@ -145,8 +156,11 @@ class InviteClient:
         self._table.pop(self.key, None)
 
     def fail(self, code: int, now: float) -> None:
-        """End at once: the request could not be sent."""
-        if self.state is State.TRYING:
+        """End at once, or take the other way if there is one: the request could not be sent."""
+        if self.state is State.TRYING and self._otherwise is not None:
+            (self.request, self.way), self._otherwise = self._otherwise, None
+            self._start(now)
+        elif self.state is State.TRYING:
             self.state = State.TERMINATED
             self.on_failure(code, now)
 
@@ -155,7 +169,7 @@ class InviteClient:
         self.state = State.TERMINATED
 
     def _send(self, data: bytes) -> None:
-        self._outbox.append(Send(data=data, to=self.to, transaction=self.key))
+        self._outbox.append(Send(data=data, to=self.to, transaction=self.key, way=self.way))
 
     def _refusal_ack(self, response: Response) -> bytes:
         """Build the ACK of a refusal: same Request-URI, top Via and Route as the INVITE (RFC 3261 section 17.1.1.3)."""
@@ -175,8 +189,8 @@ class PlainClient:
     """A request other than INVITE and ACK that we sent (figure 6 of RFC 3261)."""
 
     __slots__ = (
-        "_data", "_end_at", "_interval", "_outbox", "_resend_at", "_table", "_timers", "key", "noted_at", "on_failure",
-        "on_response", "state", "to",
+        "_data", "_end_at", "_interval", "_otherwise", "_outbox", "_resend_at", "_table", "_timers", "key", "noted_at",
+        "on_failure", "on_response", "request", "state", "to", "way",
     )  # fmt: skip
 
     def __init__(
@@ -191,9 +205,13 @@ class PlainClient:
         on_response: OnResponse,
         on_failure: OnFailure,
         now: float,
+        way: Way = BY_UDP,
+        otherwise: tuple[Request, Way] | None = None,
     ) -> None:
         self.key = key
+        self.request = request
         self.to = to
+        self.way = way
         self.on_response = on_response
         self.on_failure = on_failure
         self.state = State.TRYING
@@ -201,11 +219,15 @@ class PlainClient:
         self._timers = timers
         self._outbox = outbox
         self._table = table
-        self._data = request.render()
-        self._interval = timers.t1  # timer E
-        self._resend_at: float | None = now + timers.t1
-        self._end_at: float | None = now + timers.patience  # timer F
+        self._otherwise = otherwise
         table[key] = self
+        self._start(now)
+
+    def _start(self, now: float) -> None:
+        self._data = self.request.render()
+        self._interval = self._timers.t1
+        self._resend_at: float | None = None if self.way.is_reliable else now + self._interval  # timer E
+        self._end_at: float | None = now + self._timers.patience  # timer F
         self._send()
 
     @property
@@ -222,7 +244,7 @@ class PlainClient:
         else:
             self.state = State.COMPLETED
             self._resend_at = None
-            self._end_at = now + self._timers.t4  # timer K
+            self._end_at = now + (0.0 if self.way.is_reliable else self._timers.t4)  # timer K
         self.on_response(response, source, now)
 
     def wake(self, now: float) -> None:
@@ -244,13 +266,16 @@ class PlainClient:
         self._table.pop(self.key, None)
 
     def fail(self, code: int, now: float) -> None:
-        """End at once: the request could not be sent."""
-        if self.state in (State.TRYING, State.PROCEEDING):
+        """End at once, or take the other way if there is one: the request could not be sent."""
+        if self.state is State.TRYING and self._otherwise is not None:
+            (self.request, self.way), self._otherwise = self._otherwise, None
+            self._start(now)
+        elif self.state in (State.TRYING, State.PROCEEDING):
             self.state = State.TERMINATED
             self.on_failure(code, now)
 
     def _send(self) -> None:
-        self._outbox.append(Send(data=self._data, to=self.to, transaction=self.key))
+        self._outbox.append(Send(data=self._data, to=self.to, transaction=self.key, way=self.way))
 
 
 class InviteServer:
@@ -262,7 +287,7 @@ class InviteServer:
 
     __slots__ = (
         "_end_at", "_interval", "_last", "_outbox", "_resend_at", "_table", "_timers", "_trying", "key", "noted_at",
-        "on_cancel", "request", "source", "state", "to",
+        "on_cancel", "request", "source", "state", "to", "way",
     )  # fmt: skip
 
     def __init__(
@@ -277,11 +302,13 @@ class InviteServer:
         table: dict[ServerKey, ServerTransaction],
         trying: bytes | None,
         now: float,
+        way: Way = BY_UDP,
     ) -> None:
         self.key = key
         self.request = request
         self.source = source
         self.to = to
+        self.way = way
         self.state = State.PROCEEDING
         self.noted_at: float | None = None
         self._timers = timers
@@ -310,7 +337,7 @@ class InviteServer:
             if self.state is State.COMPLETED:
                 self.state = State.CONFIRMED
                 self._resend_at = None
-                self._end_at = now + self._timers.t4  # timer I
+                self._end_at = now + (0.0 if self.way.is_reliable else self._timers.t4)  # timer I
         elif self.state in (State.PROCEEDING, State.COMPLETED) and self._last is not None:
             self._send(self._last)
 
@@ -326,7 +353,7 @@ class InviteServer:
             self._end_at = now + self._timers.patience  # timer L
         elif code >= 300:
             self.state = State.COMPLETED
-            self._resend_at = now + self._interval  # timer G
+            self._resend_at = None if self.way.is_reliable else now + self._interval  # timer G
             self._end_at = now + self._timers.patience  # timer H
         self._send(data)
 
@@ -352,14 +379,15 @@ class InviteServer:
         self._table.pop(self.key, None)
 
     def _send(self, data: bytes) -> None:
-        self._outbox.append(Send(data=data, to=self.to))
+        self._outbox.append(Send(data=data, to=self.to, way=self.way))
 
 
 class PlainServer:
     """A request other than INVITE and ACK that we received (figure 8 of RFC 3261)."""
 
     __slots__ = (
-        "_end_at", "_last", "_outbox", "_table", "_timers", "key", "noted_at", "request", "source", "state", "to"
+        "_end_at", "_last", "_outbox", "_table", "_timers", "key", "noted_at", "request", "source", "state", "to",
+        "way",
     )  # fmt: skip
 
     def __init__(
@@ -372,11 +400,13 @@ class PlainServer:
         timers: Timers,
         outbox: list[Send],
         table: dict[ServerKey, ServerTransaction],
+        way: Way = BY_UDP,
     ) -> None:
         self.key = key
         self.request = request
         self.source = source
         self.to = to
+        self.way = way
         self.state = State.TRYING
         self.noted_at: float | None = None
         self._timers = timers
@@ -409,7 +439,7 @@ class PlainServer:
             self.state = State.PROCEEDING
         else:
             self.state = State.COMPLETED
-            self._end_at = now + self._timers.patience  # timer J
+            self._end_at = now + (0.0 if self.way.is_reliable else self._timers.patience)  # timer J
         self._send(data)
 
     def wake(self, now: float) -> None:
@@ -424,7 +454,7 @@ class PlainServer:
         self._table.pop(self.key, None)
 
     def _send(self, data: bytes) -> None:
-        self._outbox.append(Send(data=data, to=self.to))
+        self._outbox.append(Send(data=data, to=self.to, way=self.way))
 
 
 ClientTransaction = InviteClient | PlainClient

@@ -21,6 +21,7 @@ _SIP = re.compile(
 )
 _FORBIDDEN = re.compile(r'[\x00-\x20<>"\x7f]')
 _TRANSPORT_PORT = {"tls": 5061}
+_IPV4 = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +50,12 @@ class SipUri:
         default = 5061 if self.scheme == "sips" else _TRANSPORT_PORT.get(transport, 5060)
         return self.host.strip("[]"), self.port or default
 
+    @property
+    def lookup_address(self) -> tuple[str, int]:
+        """Host and port as ``address``, but port 0 for a name without one: SRV records may know (RFC 3263)."""
+        host, port = self.address
+        return host, port if self.port or is_literal(host) else 0
+
     def __str__(self) -> str:
         user = ""
         if self.user is not None:
@@ -71,6 +78,11 @@ class OtherUri:
 
 
 Uri = SipUri | OtherUri
+
+
+def is_literal(host: str) -> bool:
+    """Tell whether a host is an IPv4 or IPv6 address (without brackets) and not a name."""
+    return ":" in host or _IPV4.fullmatch(host) is not None
 
 
 def parse_uri(text: str) -> Uri:

@@ -26,11 +26,13 @@ from callwright.outbound.start import OVER, StartStatus
 from callwright.records import ledger
 from callwright.values.ids import InstanceId, ServiceReference
 from callwright.web import admin_accounts as people
+from callwright.web import admin_money as money
 from callwright.web import admin_queues as queues
 from callwright.web.admin_requests import AdminEdge, body_of
 from callwright.web.api.starts import split_references, status_object
 from callwright.web.app import framed
 from callwright.web.errors import json_answer, problem
+from callwright.web.explain import explain
 from callwright.web.follow import TooSlow
 from callwright.web.params import Parameters, read_parameters
 
@@ -55,6 +57,17 @@ def make_admin_app(edge: AdminEdge) -> Starlette:
         _route("GET", "/starts", starts, edge),
         _route("GET", "/application_status", application_status, edge),
         _route("GET", "/watch", watch, edge),
+        _route("GET", "/explain", explain, edge),
+        _route("GET", "/accounts/rules", money.rules_show, edge),
+        _route("POST", "/accounts/rules", money.rules_set, edge),
+        _route("GET", "/rates", money.rates_show, edge),
+        _route("POST", "/rates", money.rates_set, edge),
+        _route("POST", "/rates/import", money.rates_import, edge),
+        _route("POST", "/rates/remove", money.rates_remove, edge),
+        _route("GET", "/do_not_call", money.do_not_call_show, edge),
+        _route("POST", "/do_not_call", money.do_not_call_add, edge),
+        _route("POST", "/do_not_call/remove", money.do_not_call_remove, edge),
+        _route("POST", "/do_not_call/import", money.do_not_call_import, edge),
         _route("GET", "/queues", queues.queues_list, edge),
         _route("GET", "/queues/show", queues.queues_show, edge),
         _route("POST", "/queues/purge", queues.queues_purge, edge),
@@ -130,6 +143,7 @@ async def call(request: Request, edge: AdminEdge) -> Response:
             unique_id=None,
             now=now,
             new_reference=edge.web.new_reference,
+            max_wait_s=edge.web.limits.max_wait_s,
         )
     )
     edge.web.queued(account, service, queued.references)

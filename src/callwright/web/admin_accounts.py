@@ -18,7 +18,6 @@ from callwright.accounts import store
 from callwright.accounts.account import ANY, DEFAULT_MAX_CPS, Account, AccountType, AnyCallerId
 from callwright.accounts.secrets import hash_password
 from callwright.accounts.service import (
-    DEFAULT_RING_TIMEOUT_S,
     DEFAULT_VOICE,
     NO_PAGE,
     ApplicationKind,
@@ -76,7 +75,7 @@ class ServiceToAdd(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     max_cps: float | None = None
     min_cps: float | None = None
     max_running: int | None = None
-    ring_timeout_s: float = DEFAULT_RING_TIMEOUT_S
+    ring_timeout_s: float | None = None
     uas_application_name: str = ""
     enabled: bool = True
 
@@ -170,7 +169,7 @@ async def services_add(request: Request, edge: AdminEdge) -> Response:
             max_cps=wanted.max_cps,
             min_cps=wanted.min_cps,
             max_running=wanted.max_running,
-            ring_timeout_s=wanted.ring_timeout_s,
+            ring_timeout_s=edge.web.limits.ring_timeout_s if wanted.ring_timeout_s is None else wanted.ring_timeout_s,
             uas_application_name=wanted.uas_application_name,
         )
 

@@ -29,46 +29,16 @@ UniqueId = Annotated[
         examples=["452f1997-73ac-4b40-aaa9-f5516fe6b119"],
     ),
 ]
+OutboundParameters = Annotated[
+    str, Meta(description="REST service: another name of rest_calls. UAS service: text for the application.")
+]
+Delimiter = Annotated[str, Meta(max_length=1, description="UAS service: splits outbound_parameters into a start each.")]
 Epoch = Annotated[float, Meta(description="Seconds since 1970 in UTC; 0.0 when it did not happen.")]
 Dollars = Annotated[float, Meta(description="US dollars.")]
 Seconds = Annotated[float, Meta(description="Seconds.")]
 DatetimeText = Annotated[str, Meta(description="YYYY-MM-DD_hh:mm:ss in UTC; empty when it did not happen.")]
 BooleanText = Annotated[str, Meta(pattern=_BOOLEAN, description="The text true or false.")]
 Count = Annotated[int, Meta(ge=0)]
-
-
-class StartParameters(msgspec.Struct, kw_only=True):
-    """What service_start reads: ``rest_calls`` for a REST service; the others but ``unique_id`` for a UAS service."""
-
-    rest_calls: (
-        Annotated[
-            str,
-            Meta(
-                description="JSON text of one call object, or of a list of them: see the schema RestCall.",
-                examples=['{"to": "tel:999005550001", "from": "441908273800", "token": "order-7"}'],
-            ),
-        ]
-        | msgspec.UnsetType
-    ) = msgspec.UNSET
-    outbound_parameters: (
-        Annotated[
-            str,
-            Meta(description="REST service: another name of rest_calls. UAS service: text for the application."),
-        ]
-        | msgspec.UnsetType
-    ) = msgspec.UNSET
-    count: (
-        Annotated[str, Meta(pattern="^[+]?[0-9]{1,9}$", description="UAS service: how many instances; 1 to 10000.")]
-        | msgspec.UnsetType
-    ) = msgspec.UNSET
-    delimiter: (
-        Annotated[
-            str,
-            Meta(max_length=1, description="UAS service: splits outbound_parameters into one start each."),
-        ]
-        | msgspec.UnsetType
-    ) = msgspec.UNSET
-    unique_id: UniqueId | msgspec.UnsetType = msgspec.UNSET
 
 
 class SipHeader(msgspec.Struct, kw_only=True):
@@ -95,6 +65,48 @@ class RestCall(msgspec.Struct, kw_only=True):
         Annotated[str, Meta(max_length=65536, description="Text for the application.")] | msgspec.UnsetType
     ) = msgspec.UNSET
     extra_sip_headers: Annotated[list[SipHeader], Meta(max_length=20)] | msgspec.UnsetType = msgspec.UNSET
+
+
+class StartParameters(msgspec.Struct, kw_only=True):
+    """What service_start reads: ``rest_calls`` for a REST service; the others but ``unique_id`` for a UAS service."""
+
+    rest_calls: (
+        Annotated[
+            str,
+            Meta(
+                description="JSON text of one call, or of a list of them.",
+                extra_json_schema={
+                    "contentMediaType": "application/json",
+                    "contentSchema": {
+                        "anyOf": [
+                            {"$ref": "#/components/schemas/RestCall"},
+                            {"type": "array", "items": {"$ref": "#/components/schemas/RestCall"}},
+                        ]
+                    },
+                },
+            ),
+        ]
+        | msgspec.UnsetType
+    ) = msgspec.UNSET
+    outbound_parameters: OutboundParameters | msgspec.UnsetType = msgspec.UNSET
+    count: (
+        Annotated[str, Meta(pattern="^[+]?[0-9]{1,9}$", description="UAS service: how many instances; 1 to 10000.")]
+        | msgspec.UnsetType
+    ) = msgspec.UNSET
+    delimiter: Delimiter | msgspec.UnsetType = msgspec.UNSET
+    unique_id: UniqueId | msgspec.UnsetType = msgspec.UNSET
+
+
+class StartBody(msgspec.Struct, kw_only=True):
+    """StartParameters as the members of a JSON object: the calls may be given as they are instead of as text."""
+
+    rest_calls: str | RestCall | Annotated[list[RestCall], Meta(max_length=10_000)] | msgspec.UnsetType = msgspec.UNSET
+    outbound_parameters: OutboundParameters | msgspec.UnsetType = msgspec.UNSET
+    count: Annotated[int, Meta(ge=1, le=10_000, description="UAS service: how many instances.")] | msgspec.UnsetType = (
+        msgspec.UNSET
+    )
+    delimiter: Delimiter | msgspec.UnsetType = msgspec.UNSET
+    unique_id: UniqueId | msgspec.UnsetType = msgspec.UNSET
 
 
 class ReferencesParameters(msgspec.Struct, kw_only=True):

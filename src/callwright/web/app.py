@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 from starlette.applications import Starlette
@@ -18,16 +19,63 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from callwright.web.api.openapi_page import Description
 from callwright.web.edge import Edge
 from callwright.web.errors import answer
-from callwright.web.operations import OPERATIONS, Operation
+from callwright.web.openapi import openapi
+from callwright.web.operations import OPERATIONS, PAGE, Credential, Operation
+from callwright.web.rates import address_key
 
 log = structlog.get_logger()
 
 
 def make_app(edge: Edge) -> Starlette:
     """Return the ASGI application that serves the web services on ``edge``."""
-    return framed(routes_of(OPERATIONS, edge), link_base=edge.link_base, clock=edge.clock)
+    return framed(
+        routes_of(described(OPERATIONS), edge), link_base=edge.link_base, clock=edge.clock, admit=_admission(edge)
+    )
+
+
+def described(operations: Sequence[Operation]) -> tuple[Operation, ...]:
+    """Return the operations together with the two that describe all of them."""
+    description = Description()
+    both = (
+        Operation(
+            name="openapi",
+            path="/openapi.json",
+            methods=PAGE,
+            handler=description.openapi_json,
+            opened_by=Credential.NONE,
+            answer=dict[str, Any],
+            answers={"openapi": "3.1.0"},
+        ),
+        Operation(
+            name="docs",
+            path="/docs",
+            methods=PAGE,
+            handler=description.docs,
+            opened_by=Credential.NONE,
+            answer=str,
+            answers="",
+            is_page=True,
+        ),
+    )
+    description.of(openapi((*operations, *both)))
+    return (*operations, *both)
+
+
+def _admission(edge: Edge) -> Callable[[Scope], None]:
+    """Return what counts a request against its address before anything else is looked at."""
+
+    def admit(scope: Scope) -> None:
+        client = scope.get("client")
+        edge.hold_back(edge.address_rate, address_key(client[0] if client else ""))
+
+    return admit if edge.address_rate.is_on else _admit_all
+
+
+def _admit_all(_scope: Scope) -> None:
+    pass
 
 
 def routes_of(operations: Sequence[Operation], edge: Edge) -> list[Route]:
@@ -47,11 +95,17 @@ def _route(path: str, by_method: dict[str, Operation], edge: Edge) -> Route:
     return route
 
 
-def framed(routes: list[Route], *, link_base: str, clock: Callable[[], float]) -> Starlette:
-    """Return an ASGI application of ``routes`` inside the frame."""
+def framed(
+    routes: list[Route],
+    *,
+    link_base: str,
+    clock: Callable[[], float],
+    admit: Callable[[Scope], None] = _admit_all,
+) -> Starlette:
+    """Return an ASGI application of ``routes`` inside the frame; ``admit`` raises for a request that must wait."""
     return Starlette(
         routes=routes,
-        middleware=[Middleware(Frame, link_base=link_base, clock=clock)],
+        middleware=[Middleware(Frame, link_base=link_base, clock=clock, admit=admit)],
         exception_handlers={HTTPException: _pass_on},
     )
 
@@ -68,6 +122,7 @@ class Frame:
     app: ASGIApp
     link_base: str
     clock: Callable[[], float]
+    admit: Callable[[Scope], None]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -85,6 +140,7 @@ class Frame:
             await send(message)
 
         try:
+            self.admit(scope)
             await self.app(scope, receive, watched_send)
         except ClientDisconnect:
             log.info("A client went away in the middle of its request", action="web.client_gone", path=path)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import math
+import time
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 import structlog
@@ -13,12 +15,14 @@ from starlette.requests import Request
 from callwright import __version__
 from callwright.accounts.account import Account
 from callwright.accounts.credentials import Credentials
-from callwright.accounts.service import Service
+from callwright.accounts.service import DEFAULT_RING_TIMEOUT_S, Service
 from callwright.db.database import Database
+from callwright.outbound.reasons import MAX_WAIT_S
 from callwright.records.settings import DEFAULT_SETTINGS, RecordSettings
 from callwright.values.ids import ServiceId, ServiceReference
-from callwright.web.errors import problem
+from callwright.web.errors import HttpProblem, problem
 from callwright.web.params import MAX_BODY_BYTES, Parameters, read_parameters
+from callwright.web.rates import RateLimit
 
 FOLLOWED = 100  # of a longer list nobody follows each start; telling of all of them would hold up the event loop
 
@@ -26,6 +30,7 @@ T = TypeVar("T")
 
 log = structlog.get_logger()
 
+BODY_BYTES_PER_S = 16 * 1024
 OFF_LOOP_BYTES = 16 * 1024  # about 200 calls: longer texts are parsed in a thread (ruling 33)
 
 
@@ -40,9 +45,16 @@ class NodeFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What one request may ask for."""
+    """What clients may ask for: how large a body, how slowly it may come (``slow_request_s`` seconds, and one more for
+    every ``BODY_BYTES_PER_S``), how many requests a second (0: as many as they like), and how long starts may wait.
+    """
 
     max_body_bytes: int = MAX_BODY_BYTES
+    slow_request_s: float = 30.0
+    requests_per_account: float = 0.0
+    requests_per_address: float = 0.0
+    max_wait_s: float = MAX_WAIT_S
+    ring_timeout_s: float = DEFAULT_RING_TIMEOUT_S  # of services added without one
 
 
 class Follower(Protocol):
@@ -75,7 +87,7 @@ class Edge:
 
     ``clock`` gives epoch seconds; ``new_reference`` makes unique references and is called in the writer thread;
     ``wake`` tells the dispatcher that a service has new starts; ``facts`` are read by ``/health``; ``link_base`` comes
-    before the number in error links.
+    before the number in error links; ``monotonic`` gives seconds for the request rates.
     """
 
     db: Database
@@ -89,6 +101,22 @@ class Edge:
     records: RecordSettings = DEFAULT_SETTINGS
     limits: Limits = Limits()
     version: str = __version__
+    monotonic: Callable[[], float] = time.monotonic
+    account_rate: RateLimit = field(init=False)
+    address_rate: RateLimit = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "account_rate", RateLimit(self.limits.requests_per_account))
+        object.__setattr__(self, "address_rate", RateLimit(self.limits.requests_per_address))
+
+    def hold_back(self, rate: RateLimit, key: Hashable) -> None:
+        """Count a request of an account or from an address; raise 429 when there were too many."""
+        wait_s = rate.wait_s(key, self.monotonic())
+        if wait_s > 0:
+            retry_after_s = math.ceil(wait_s)
+            raise problem(
+                "429", f"too many requests a second; try again in {retry_after_s} s", Retry_After=str(retry_after_s)
+            )
 
     def queued(self, account: Account, service: Service, references: Sequence[ServiceReference]) -> None:
         """Tell the dispatcher, the log and whoever follows that starts were queued."""
@@ -129,27 +157,40 @@ class Edge:
 
 async def parameters_of(request: Request, edge: Edge) -> Parameters:
     """Read the parameters of a request, its body included; raise ``HttpProblem`` naming what cannot be read."""
-    body = await read_body(request, edge.limits.max_body_bytes)
+    body = await read_body(request, edge.limits.max_body_bytes, edge.limits.slow_request_s)
     query = request.scope["query_string"]
     content_type = request.headers.get("content-type", "")
     return await off_loop(len(body) + len(query), lambda: read_parameters(query, content_type, body))
 
 
-async def read_body(request: Request, limit: int) -> bytes:
-    """Return the body; raise 413 past ``limit`` bytes and 415 when it is compressed."""
-    too_large = problem("413", f"a request may have at most {limit} bytes")
+async def read_body(request: Request, limit: int, slow_s: float) -> bytes:
+    """Return the body; raise 413 past ``limit`` bytes, 415 when it is compressed, and 408 when it comes too slowly:
+    ``slow_s`` seconds are for a small one, and one more for every ``BODY_BYTES_PER_S``.
+    """
     declared = request.headers.get("content-length", "0")
     if declared.isascii() and declared.isdigit() and int(declared) > limit:
-        raise too_large
+        raise _too_large(limit)
     chunks = bytearray()
-    async for chunk in request.stream():
-        chunks += chunk
-        if len(chunks) > limit:
-            raise too_large
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    try:
+        async with asyncio.timeout(slow_s) as deadline:
+            async for chunk in request.stream():
+                chunks += chunk
+                if len(chunks) > limit:
+                    raise _too_large(limit)
+                deadline.reschedule(began + slow_s + len(chunks) / BODY_BYTES_PER_S)
+    except TimeoutError as error:
+        # Closed, because what still comes on this connection belongs to the request that was refused.
+        raise problem("408", f"its body came too slowly: {len(chunks)} bytes so far", Connection="close") from error
     coding = request.headers.get("content-encoding", "identity").strip().lower()
     if chunks and coding not in ("", "identity"):
         raise problem("415", f"a body with content coding '{coding[:40]}' is not read; send it uncompressed")
     return bytes(chunks)
+
+
+def _too_large(limit: int) -> HttpProblem:
+    return problem("413", f"a request may have at most {limit} bytes")
 
 
 async def off_loop(size: int, work: Callable[[], T]) -> T:

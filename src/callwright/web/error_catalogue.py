@@ -129,8 +129,17 @@ CATALOGUE: dict[str, ErrorEntry] = dict(
             "429",
             429,
             "Too Many Requests",
-            "Too many failed logins, or too many logins at once, for this account or from this address.",
-            "Wait for the seconds in the Retry-After header, then use the right password.",
+            "Too many failed logins, too many logins at once, or more requests a second than the operator of the node "
+            "allows one account or one address.",
+            "Wait for the seconds in the Retry-After header. After failed logins, use the right password; otherwise "
+            "send several calls in one request, and ask for several references in one service_status.",
+        ),
+        _entry(
+            "431",
+            431,
+            "Request Header Fields Too Large",
+            "The request line and the headers are longer than this node reads.",
+            "Send long parameters in the body instead of the query, and fewer or shorter headers.",
         ),
         _entry(
             "500",

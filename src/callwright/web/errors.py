@@ -159,7 +159,7 @@ def answer(error: Exception, scope: Scope, *, link_base: str, received_at: float
         body = _html(found, status)
         media_type = "text/html; charset=utf-8"
     else:
-        body = msgspec.json.encode(_json(found, scope["path"], link_base, received_at, now))
+        body = msgspec.json.encode(error_body(found, scope["path"], link_base, received_at, now))
         media_type = JSON
     return Response(body, status_code=status, headers={**found.headers, "Content-Type": media_type})
 
@@ -180,7 +180,8 @@ def always_json(path: str) -> bool:
     return len(parts := path.split("/", 3)) > 2 and parts[2] == "v1"
 
 
-def _json(found: HttpProblem, path: str, link_base: str, received_at: float, now: float) -> dict[str, object]:
+def error_body(found: HttpProblem, path: str, link_base: str, received_at: float, now: float) -> dict[str, object]:
+    """Return the documented body of an error answer; times are epoch seconds."""
     error: dict[str, object] = {"code": CATALOGUE[found.number].code, "text": found.text}
     if len(found.details) > 1:
         error["details"] = list(found.details)

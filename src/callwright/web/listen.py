@@ -11,13 +11,17 @@ import contextlib
 import errno
 import os
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from callwright.values.errors import OutsideError
+from callwright.web.protocol import HEAD_BYTES, HEAD_S, bounded
+from callwright.web.tls import Certificate
 
 BACKLOG = 2048
 KEEP_ALIVE_S = 75
@@ -36,51 +40,54 @@ class _Server(uvicorn.Server):
         yield
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manner:
+    """How a listener serves.
+
+    ``behind_proxy`` takes the client's address from X-Forwarded-For of a proxy on this machine or a private network:
+    the last one that is not itself such a proxy. ``close_limit_s`` is how long ``close`` lets running requests finish.
+    ``head_bytes`` and ``head_s`` bound the request line and headers together; who breaks them gets an error answer
+    with ``link_base`` before the number.
+    """
+
+    certificate: Certificate | None = None
+    behind_proxy: bool = False
+    close_limit_s: float = 5.0
+    head_bytes: int = HEAD_BYTES
+    head_s: float = HEAD_S
+    link_base: str = "/errors/"
+    clock: Callable[[], float] = time.time
+
+
+PLAIN = Manner()
+
+
 class Listener:
     """One application on one socket, from ``on_port`` or ``on_unix_socket`` to ``close``."""
 
-    def __init__(self, server: _Server, sock: socket.socket, task: asyncio.Task[None]) -> None:
+    def __init__(self, server: _Server, sock: socket.socket, tasks: list[asyncio.Task[None]]) -> None:
         self._server = server
-        self._task = task
+        self._serving, *self._beside = tasks
         name = sock.getsockname()
         self.host: str = name[0] if isinstance(name, tuple) else ""
         self.port: int = name[1] if isinstance(name, tuple) else 0
 
     @classmethod
-    async def on_port(
-        cls, app: ASGIApp, *, host: str, port: int, behind_proxy: bool = False, close_limit_s: float = 5.0
-    ) -> Listener:
-        """Serve ``app`` on ``host:port`` (0: a free port, see ``port``); raise ``CannotListen``.
-
-        ``behind_proxy`` takes the client's address from X-Forwarded-For of a proxy on this machine or a private
-        network: the last one that is not itself such a proxy. ``close_limit_s`` is how long ``close`` lets running
-        requests finish.
-        """
-        return await cls.on_socket(
-            app, await asyncio.to_thread(bind_port, host, port), behind_proxy=behind_proxy, close_limit_s=close_limit_s
-        )
+    async def on_port(cls, app: ASGIApp, *, host: str, port: int, manner: Manner = PLAIN) -> Listener:
+        """Serve ``app`` on ``host:port`` (0: a free port, see ``port``); raise ``CannotListen``."""
+        return await cls.on_socket(app, await asyncio.to_thread(bind_port, host, port), manner=manner)
 
     @classmethod
-    async def on_socket(
-        cls, app: ASGIApp, sock: socket.socket, *, behind_proxy: bool = False, close_limit_s: float = 5.0
-    ) -> Listener:
-        """Serve ``app`` on a socket of ``bind_port``: for an application that must know its own address first."""
-        return await cls._serve(app, sock, behind_proxy, close_limit_s)
-
-    @classmethod
-    async def on_unix_socket(cls, app: ASGIApp, path: Path, *, close_limit_s: float = 5.0) -> Listener:
+    async def on_unix_socket(cls, app: ASGIApp, path: Path, *, manner: Manner = PLAIN) -> Listener:
         """Serve ``app`` on a Unix socket of mode 0600 (ruling 28), replacing one a dead node left; raise
         ``CannotListen``.
         """
-        return await cls._serve(app, await asyncio.to_thread(_bind_unix, path), False, close_limit_s)
-
-    async def close(self) -> None:
-        """Stop listening, let running requests finish up to the limit, close every connection."""
-        self._server.should_exit = True
-        await self._task
+        return await cls.on_socket(app, await asyncio.to_thread(_bind_unix, path), manner=manner)
 
     @classmethod
-    async def _serve(cls, app: ASGIApp, sock: socket.socket, behind_proxy: bool, close_limit_s: float) -> Listener:
+    async def on_socket(cls, app: ASGIApp, sock: socket.socket, *, manner: Manner = PLAIN) -> Listener:
+        """Serve ``app`` on a socket of ``bind_port``: for an application that must know its own address first."""
+        certificate = manner.certificate
         server = _Server(
             uvicorn.Config(
                 app,
@@ -89,22 +96,37 @@ class Listener:
                 server_header=False,
                 lifespan="off",
                 loop="none",
-                http="httptools",
+                http=bounded(
+                    head_bytes=manner.head_bytes,
+                    head_s=manner.head_s,
+                    link_base=manner.link_base,
+                    clock=manner.clock,
+                ),
                 ws="none",
-                proxy_headers=behind_proxy,
+                proxy_headers=manner.behind_proxy,
                 forwarded_allow_ips=PROXY_NETWORKS,
                 backlog=BACKLOG,
                 timeout_keep_alive=KEEP_ALIVE_S,
-                timeout_graceful_shutdown=max(1, round(close_limit_s)),
+                timeout_graceful_shutdown=max(1, round(manner.close_limit_s)),
+                ssl_context_factory=(lambda _config, _default: certificate.context) if certificate else None,
             )
         )
-        task = asyncio.create_task(server.serve(sockets=[sock]), name="web listener")
+        tasks = [asyncio.create_task(server.serve(sockets=[sock]), name="web listener")]
         while not server.started:
             await asyncio.sleep(0)
-            if task.done():
-                await task
+            if tasks[0].done():
+                await tasks[0]
                 raise CannotListen("the web server ended before it began")
-        return cls(server, sock, task)
+        if certificate is not None:
+            tasks.append(asyncio.create_task(certificate.keep_fresh(), name="keep the certificate fresh"))
+        return cls(server, sock, tasks)
+
+    async def close(self) -> None:
+        """Stop listening, let running requests finish up to the limit, close every connection."""
+        for task in self._beside:
+            task.cancel()
+        self._server.should_exit = True
+        await self._serving
 
 
 def bind_port(host: str, port: int) -> socket.socket:

@@ -53,12 +53,14 @@ async def _asker(request: Request, edge: Edge, forms: tuple[str, ...]) -> Asker:
         )
         if isinstance(account, Denial):
             raise _refusal(account, user)
+        edge.hold_back(edge.account_rate, account.id)
         return Asker(account=account, service=None)
     found = await credentials.check_service(
         edge.db, user.cloud_id, user.username, user.service_name, login.password, address=address
     )
     if isinstance(found, Denial):
         raise _refusal(found, user)
+    edge.hold_back(edge.account_rate, found[0].id)
     return Asker(account=found[0], service=found[1])
 
 

@@ -11,6 +11,7 @@ from alembic.migration import MigrationContext
 # every package that owns tables declares them when it is imported
 import callwright.accounts.tables
 import callwright.db.tables
+import callwright.engine.trunk_tables
 import callwright.outbound.tables
 import callwright.records.tables  # noqa: F401
 from callwright.db.connections import writer_engine
@@ -21,13 +22,24 @@ from callwright.db.sealing import KEY_FILE, SecretBox
 
 
 def clauses(connection: sa.Connection) -> dict[str, list[str]]:
-    """Return each table's and index's definition, as the sorted list of its parts: their order means nothing."""
+    """Return each table's and index's definition, as the sorted list of its parts: their order means nothing, and a
+    column that was added later stands behind the constraints.
+    """
     rows = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")
-    return {
-        name: sorted(re.split(r",\s*\n|\n", re.sub(r"[ \t]+", " ", sql)))
-        for name, sql in rows
-        if name != "alembic_version"
-    }
+    return {name: _parts(sql) for name, sql in rows if name != "alembic_version"}
+
+
+def _parts(sql: str) -> list[str]:
+    """Split a definition at the commas outside brackets."""
+    head, _, body = re.sub(r"\s+", " ", sql).partition("(")
+    depth, parts = 0, [""]
+    for character in body.rpartition(")")[0] if sql.startswith("CREATE TABLE") else body:
+        depth += (character == "(") - (character == ")")
+        if character == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return [head.strip(), *sorted(part.strip() for part in parts)]
 
 
 def test_the_migrated_schema_equals_the_tables(tmp_path: Path) -> None:
@@ -56,11 +68,12 @@ def test_a_database_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path)
     Database.open(path).close()
     engine = writer_engine(path, SecretBox(tmp_path / KEY_FILE))
     with engine.connect() as connection, connection.begin():
+        newest = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one()
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(DatabaseUnavailable, match="newer version"):
         Database.open(path)
     with engine.connect() as connection, connection.begin():
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = ?", (newest,))
     with Database.open(path) as database:
         assert database.incarnation == 2
 

@@ -16,6 +16,7 @@ from callwright.engine.interface import Keys, Silence, SoundFile, Tone
 from callwright.engine.media_client import (
     Codec,
     Digit,
+    DigitEnded,
     Leg,
     LegEvent,
     MediaClient,
@@ -355,7 +356,20 @@ def test_keys_travel_both_ways_as_events() -> None:
                 at.peer.press(key)
             at.peer.press("7", ends=0)
             await at.until(lambda events: at.keys() == "A0*7")
-            assert [event.duration_ms for event in at.events if isinstance(event, Digit)] == [100, 100, 100, 80]
+            await at.until(lambda events: sum(isinstance(event, DigitEnded) for event in events) == 4)
+            assert [event.duration_ms for event in at.events if isinstance(event, DigitEnded)] == [100, 100, 100, 80]
+
+    run(work)
+
+
+def test_a_key_is_told_while_it_is_still_down() -> None:
+    async def work() -> None:
+        async with line() as at:
+            at.peer.press("8", frames=2, ends=0)
+            await at.until(lambda events: at.keys() == "8")
+            assert not any(isinstance(event, DigitEnded) for event in at.events)
+            await at.until(lambda events: isinstance(events[-1], DigitEnded))
+            assert at.keys() == "8"
 
     run(work)
 

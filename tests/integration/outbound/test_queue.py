@@ -159,6 +159,14 @@ def test_who_held_a_start_in_a_former_life_can_do_nothing_with_it(database: Data
     assert node.states(database, service.id) == [StartState.CLAIMED]
 
 
+def test_a_start_that_waited_too_long_is_not_claimed_any_more(database: Database, service: Service) -> None:
+    (late,) = add(database, service)
+    (fresh,) = add(database, service, now=NOW + 1, first=100)
+    claimed = database.write_now(lambda c: claim(c, service, now=NOW + MAX_WAIT_S))
+    assert [start.reference for start in claimed] == [fresh]
+    assert database.write_now(lambda c: queue.expire(c, now=NOW + MAX_WAIT_S, limit=10)) == [late]
+
+
 def test_a_stamped_start_cannot_be_cancelled(database: Database, service: Service) -> None:
     (reference,) = add(database, service)
     (start,) = database.write_now(lambda c: claim(c, service))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
 
 import pytest
 import structlog.testing
-from tests.support.sip_sipp import HOST, Ear, sip_socket
+import uvloop
+from tests.support.sip_sipp import HOST, Ear, free_port, sip_socket
 
 from callwright.engine.sip_socket import SipSocket
 from callwright.sip.core import InvitePlan, SipCore, Timers
@@ -127,11 +129,60 @@ def test_timers_run_by_themselves() -> None:
             sip.core.ping(silent.address, now())
             sip.pump()
             assert (await ear.next(PingDone)).code == 200
-            await silent.close()
-            sip.core.ping(silent.address, now())
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mute:
+                mute.bind((HOST, 0))
+                sip.core.ping(mute.getsockname(), now())
+                sip.pump()
+                done = await ear.next(PingDone)
+                assert (done.code, done.local) == (408, True)
+
+    run(story)
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_where_nobody_listens_the_call_fails_at_once_and_others_are_not_disturbed(
+    new_loop: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    async def story() -> None:
+        async with sip_socket() as (near, ear), sip_socket() as (far, far_ear):
+            nobody = near.core.invite(plan((HOST, free_port())), now())
+            near.pump()
+            somebody = near.core.invite(plan(far.address), now())  # sent while the first one's ICMP error is pending
+            near.pump()
+            failed = await ear.next(Failed)
+            assert (failed.handle, failed.code, failed.local) == (nobody, 503, True)
+            invited = await far_ear.next(Invited)
+            far.core.respond(invited.handle, 486, now=now())
+            far.pump()
+            assert (await ear.next(Failed)).handle == somebody
+            assert far_ear.heard.count(invited) == 1
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(story())
+
+
+def test_a_datagram_that_cannot_be_sent_fails_its_call_at_once() -> None:
+    async def story() -> None:
+        async with sip_socket() as (sip, ear):
+            long = InvitePlan(
+                request_uri="sip:1@h", next_hop=(HOST, 9), from_uri="sip:u@h", to_uri="sip:1@h", body=b"v" * 70_000
+            )
+            handle = sip.core.invite(long, now())
             sip.pump()
-            done = await ear.next(PingDone)
-            assert (done.code, done.local) == (408, True)
+            failed = await ear.next(Failed)
+            assert (failed.handle, failed.code, failed.local) == (handle, 503, True)
+
+    run(story)
+
+
+def test_resolve_gives_addresses_and_says_when_there_is_none() -> None:
+    async def story() -> None:
+        async with sip_socket() as (sip, _):
+            assert await sip.resolve("192.0.2.1") == "192.0.2.1"
+            assert set(await asyncio.gather(sip.resolve("localhost"), sip.resolve("localhost"))) == {HOST}
+            for unknown in ("nowhere.invalid", "a" * 64 + ".invalid", "::1"):
+                with pytest.raises(OSError, match=r".+"):
+                    await sip.resolve(unknown)
 
     run(story)
 

@@ -12,7 +12,7 @@ import pytest
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
-from callwright.web.listen import CannotListen, Listener
+from callwright.web.listen import CannotListen, Listener, Manner
 
 
 async def hello(scope: Scope, receive: Receive, send: Send) -> None:
@@ -61,7 +61,7 @@ def test_an_address_that_is_not_ours_is_one_clear_error(host: str, words: str) -
 def test_the_client_address_comes_from_a_header_only_behind_a_proxy() -> None:
     async def run() -> None:
         for behind_proxy, seen in ((False, "hello 127.0.0.1"), (True, "hello 192.0.2.7")):
-            listener = await Listener.on_port(hello, host="127.0.0.1", port=0, behind_proxy=behind_proxy)
+            listener = await Listener.on_port(hello, host="127.0.0.1", port=0, manner=Manner(behind_proxy=behind_proxy))
             assert await _get(listener.port, **{"X-Forwarded-For": "198.51.100.1, 192.0.2.7, 10.0.0.1"}) == seen
             await listener.close()
 

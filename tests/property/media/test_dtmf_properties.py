@@ -7,7 +7,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callwright.media.dtmf import KEYS, EventPacket, KeyReceiver, KeySender
+from callwright.media.dtmf import KEYS, EventPacket, KeyDown, KeyPress, KeyReceiver, KeySender
 
 TICK_S = 0.02
 
@@ -48,14 +48,16 @@ def test_a_key_of_which_anything_arrives_is_reported_once_in_order(
                 arrivals.append((tick + chance.uniform(0, delay), packet))
     arrivals.sort(key=lambda arrival: arrival[0])
     receiver = KeyReceiver()
-    reported = ""
+    told: list[KeyDown | KeyPress] = []
     for at, packet in arrivals:
         receiver.wake(at * TICK_S)
         receiver.receive(packet.payload, packet.timestamp, at * TICK_S)
-        reported += "".join(press.key for press in receiver.take_presses())
+        told += receiver.take_events()
     receiver.wake(arrivals[-1][0] * TICK_S + 1.0)
-    presses = receiver.take_presses()
-    assert reported + "".join(press.key for press in presses) == keys
+    told += receiver.take_events()
+    assert "".join(event.key for event in told if isinstance(event, KeyPress)) == keys
+    # Each key goes down before it is let go, and before the next one does.
+    assert [type(event) for event in told] == [KeyDown, KeyPress] * len(keys)
     assert receiver.wake_at() is None
 
 

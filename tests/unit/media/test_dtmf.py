@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from callwright.media.dtmf import LOST_END_S, EventPacket, KeyPress, KeyReceiver, KeySender, event_payload, is_key
+from callwright.media.dtmf import (
+    LOST_END_S,
+    EventPacket,
+    KeyDown,
+    KeyPress,
+    KeyReceiver,
+    KeySender,
+    event_payload,
+    is_key,
+)
 
 
 def sent(sender: KeySender, ticks: int, timestamp: int = 1000) -> list[EventPacket | None]:
@@ -75,6 +84,27 @@ def test_what_is_sent_is_heard_once_with_its_duration() -> None:
 
 def test_a_lost_beginning_does_not_lose_the_key() -> None:
     assert hear(KeyReceiver(), ("7", 0, 800, True)) == [KeyPress(key="7", at=-0.1, duration_ms=100)]
+
+
+def test_a_key_is_told_as_it_goes_down_and_again_as_a_whole() -> None:
+    receiver = KeyReceiver()
+    receiver.receive(event_payload("4", duration=160, end=False), 0, 1.0)
+    assert receiver.take_events() == [KeyDown(key="4", at=0.98, duration_ms=20)]
+    for duration in (320, 480):
+        receiver.receive(event_payload("4", duration=duration, end=False), 0, 1.0 + duration / 8000)
+    assert receiver.take_events() == []
+    for _ in range(3):
+        receiver.receive(event_payload("4", duration=800, end=True), 0, 1.1)
+    assert receiver.take_events() == [KeyPress(key="4", at=0.98, duration_ms=100)]
+
+
+def test_a_key_of_which_only_the_end_arrives_is_still_told_twice() -> None:
+    receiver = KeyReceiver()
+    receiver.receive(event_payload("4", duration=800, end=True), 0, 1.0)
+    assert receiver.take_events() == [
+        KeyDown(key="4", at=0.9, duration_ms=100),
+        KeyPress(key="4", at=0.9, duration_ms=100),
+    ]
 
 
 def test_a_lost_end_is_made_up_for_by_time() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from tests.support.sip_talk import ANSWER, OFFER, PEER, US, Conversation, plan, response_to
 
@@ -92,7 +94,7 @@ def test_answer_is_acknowledged_along_the_route_with_a_branch_of_its_own() -> No
         handle, invite = talk.calls()
         routes = (("Record-Route", "<sip:near.example.com:5080;lr>, <sip:far.example.com;lr>"),)
         talk.answers(invite, 200, body=ANSWER, headers=routes, contact="<sip:bob@10.0.0.9:5099;transport=UDP>")
-        ack = talk.expects_request("ACK", to=("far.example.com", 5060))
+        ack = talk.expects_request("ACK", to=("far.example.com", 0))
         assert ack.uri == "sip:bob@10.0.0.9:5099;transport=UDP"
         assert ack.headers.all("route") == ["<sip:far.example.com;lr>", "<sip:near.example.com:5080;lr>"]
         assert ack.head.via.branch != invite.head.via.branch
@@ -100,7 +102,7 @@ def test_answer_is_acknowledged_along_the_route_with_a_branch_of_its_own() -> No
         answered = talk.hears_one(Answered)
         assert (answered.code, answered.body, answered.source) == (200, ANSWER, PEER)
         talk.core.bye(handle, talk.now)
-        bye = talk.expects_request("BYE", to=("far.example.com", 5060))
+        bye = talk.expects_request("BYE", to=("far.example.com", 0))
         assert bye.uri == ack.uri
         assert bye.head.cseq == invite.head.cseq + 1
         talk.answers(bye, 200)
@@ -111,7 +113,7 @@ def test_a_strict_router_gets_its_own_uri_as_request_uri() -> None:
     with Conversation() as talk:
         handle, invite = talk.calls()
         talk.answers(invite, 200, headers=(("Record-Route", "<sip:old.example.com>"),), contact="<sip:bob@10.0.0.9>")
-        ack = talk.expects_request("ACK", to=("old.example.com", 5060))
+        ack = talk.expects_request("ACK", to=("old.example.com", 0))
         assert ack.uri == "sip:old.example.com"
         assert ack.headers.all("route") == ["<sip:bob@10.0.0.9>"]
         talk.hears(Answered)
@@ -492,6 +494,69 @@ def test_more_forks_than_a_call_can_have_are_ignored() -> None:
         talk.waits(100)
         talk.core.take_sends()
         talk.hears(ByeDone)
+
+
+def test_a_held_ack_leaves_when_asked_for_and_repetitions_before_it_stay_unanswered() -> None:
+    with Conversation() as talk:
+        handle, invite = talk.calls(replace(plan(), hold_ack=True))
+        answer = talk.answers(invite, 200, body=ANSWER)
+        talk.hears(Answered)
+        talk.feeds(answer)
+        talk.expects()
+        talk.core.acknowledge(handle)
+        talk.expects("ACK")
+        talk.core.acknowledge(handle)
+        talk.expects()
+        talk.feeds(answer)
+        talk.expects("ACK")
+        talk.asks("BYE", invite)
+        talk.expects("200 BYE")
+        talk.hears(Ended)
+
+
+def test_hanging_up_sends_a_held_ack_before_the_bye() -> None:
+    with Conversation() as talk:
+        handle, invite = talk.calls(replace(plan(), hold_ack=True))
+        talk.answers(invite, 200, body=ANSWER)
+        talk.hears(Answered)
+        talk.core.bye(handle, talk.now)
+        _, bye = talk.expects("ACK", "BYE")
+        assert isinstance(bye, Request)
+        talk.answers(bye, 200)
+        talk.hears(ByeDone)
+
+
+def test_a_call_whose_ack_is_held_can_be_saved_and_hung_up_by_another_process() -> None:
+    life = Conversation()
+    handle, invite = life.calls(replace(plan(), hold_ack=True))
+    answer = life.answers(invite, 200, body=ANSWER)
+    saved = life.core.export(handle)
+    with Conversation() as talk:
+        talk.core.bye_saved(saved, talk.now)
+        bye = talk.expects_request("BYE")
+        talk.feeds(answer)
+        talk.expects("ACK")
+        talk.answers(bye, 200)
+        talk.hears(ByeDone)
+
+
+def test_the_answer_of_another_telephone_is_hung_up_while_the_ack_of_the_first_is_held() -> None:
+    with Conversation() as talk:
+        handle, invite = talk.calls(replace(plan(), hold_ack=True))
+        talk.answers(invite, 200, body=ANSWER)
+        talk.hears(Answered)
+        talk.answers(invite, 200, tag="carol", body=ANSWER)
+        _, bye = talk.expects("ACK", "BYE")
+        assert isinstance(bye, Request)
+        assert bye.head.to.tag == "carol"
+        talk.answers(bye, 200)
+        talk.hears(ExtraAnswer)
+        talk.core.acknowledge(handle)
+        ack = talk.expects_request("ACK")
+        assert ack.head.to.tag == "bob"
+        talk.asks("BYE", invite)
+        talk.expects("200 BYE")
+        talk.hears(Ended)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from callwright.sip.headers import Headers
 
 def test_an_ipv6_address_gets_brackets() -> None:
     endpoint = Endpoint(contact_host="::1", contact_port=5070, new_id=counted_ids(1), user_agent="x", timers=Timers())
-    assert endpoint.contact == "<sip:[::1]:5070>"
+    assert endpoint.contact() == "<sip:[::1]:5070>"
     assert endpoint.via("b") == "SIP/2.0/UDP [::1]:5070;branch=b;rport"
 
 

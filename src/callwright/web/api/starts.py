@@ -51,6 +51,7 @@ async def service_start(request: Request, edge: Edge) -> Response:
             unique_id=unique_id,
             now=now,
             new_reference=edge.new_reference,
+            max_wait_s=edge.limits.max_wait_s,
         )
     )
     if queued.replayed:

@@ -1,0 +1,106 @@
+"""Asks trunks things outside of calls over the node's SIP socket: OPTIONS and REGISTER, and waits for the answers."""
+
+from __future__ import annotations
+
+import asyncio
+
+from callwright.engine.sip_socket import SipSocket
+from callwright.engine.trunk_setup import Trunk
+from callwright.sip import event as sip_event
+from callwright.sip.ask import AskPlan
+from callwright.sip.auth import Credentials
+from callwright.sip.event import AskDone, PingDone
+from callwright.sip.way import Way
+
+CHECK_TIMEOUT_S = 4.0
+
+
+class TrunkLink:
+    """The requests that are open. ``take`` must get the events of the SIP core that belong to no call."""
+
+    def __init__(self, sip: SipSocket) -> None:
+        self._sip = sip
+        self._pings: dict[str, asyncio.Future[PingDone]] = {}
+        self._asks: dict[str, asyncio.Future[AskDone]] = {}
+
+    async def ping(self, trunk: Trunk) -> int | None:
+        """Send OPTIONS; return the code it was answered with, None when there was no answer soon enough."""
+        handle = self._sip.core.ping(trunk.address, self._now(), way=Way(transport=trunk.transport))
+        done: asyncio.Future[PingDone] = asyncio.get_running_loop().create_future()
+        self._pings[handle] = done
+        self._sip.pump()
+        try:
+            async with asyncio.timeout(CHECK_TIMEOUT_S):
+                answer = await done
+        except TimeoutError:
+            return None
+        finally:
+            self._pings.pop(handle, None)
+        return None if answer.local else answer.code
+
+    async def ask(self, plan: AskPlan) -> AskDone:
+        """Send a request and return its final answer; silence is one with code 408 after 32 s."""
+        handle = self._sip.core.ask(plan, self._now())
+        done: asyncio.Future[AskDone] = asyncio.get_running_loop().create_future()
+        self._asks[handle] = done
+        self._sip.pump()
+        try:
+            return await done
+        finally:
+            self._asks.pop(handle, None)
+
+    async def resolve(self, host: str) -> str:
+        """Return the address of a host; raise OSError when it has none."""
+        return await self._sip.resolve(host)
+
+    def take(self, event: sip_event.Event) -> None:
+        """Hand an answer to whoever waits for it; others are none of ours."""
+        match event:
+            case PingDone() if (ping := self._pings.get(event.handle)) is not None and not ping.done():
+                ping.set_result(event)
+            case AskDone() if (ask := self._asks.get(event.handle)) is not None and not ask.done():
+                ask.set_result(event)
+            case _:
+                pass
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+
+def options_plan(trunk: Trunk, *, domain: str) -> AskPlan:
+    """OPTIONS that answers a challenge, so that a test can tell what a trunk thinks of our password."""
+    user = trunk.from_user or trunk.user
+    us = f"sip:{user}@{trunk.from_domain or domain}" if user else f"sip:{domain}"
+    return AskPlan(
+        method="OPTIONS",
+        request_uri=f"sip:{trunk.authority}",
+        next_hop=trunk.address,
+        from_uri=us,
+        to_uri=f"sip:{trunk.authority}",
+        headers=(("Accept", "application/sdp"),),
+        credentials=credentials_of(trunk),
+        way=Way(transport=trunk.transport),
+    )
+
+
+def register_plan(trunk: Trunk, *, expires_s: int, call_id: str, cseq: int) -> AskPlan:
+    """REGISTER for the trunk's user; ``call_id`` and ``cseq`` go on from the one before (RFC 3261 section 10.2.4)."""
+    user = f"sip:{trunk.user}@{trunk.domain}"
+    return AskPlan(
+        method="REGISTER",
+        request_uri=f"sip:{trunk.domain}",
+        next_hop=trunk.address,
+        from_uri=user,
+        to_uri=user,
+        headers=(("Expires", str(expires_s)),),
+        credentials=credentials_of(trunk),
+        contact_user=trunk.user,
+        call_id=call_id,
+        cseq=cseq,
+        way=Way(transport=trunk.transport),
+    )
+
+
+def credentials_of(trunk: Trunk) -> Credentials | None:
+    """Return what answers the trunk's challenges, None when it has no user."""
+    return Credentials(user=trunk.user, password=trunk.password) if trunk.user else None

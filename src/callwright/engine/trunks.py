@@ -1,0 +1,164 @@
+"""The trunks of this node: which one carries a call, when it may leave, and which one may try next.
+
+``take`` chooses before anything is stamped, so a call that no trunk can take now goes back to the queue untouched. From
+then on a ``Passage`` is the call's seat on its trunk; ``release`` gives it back. docs/reference/trunks.md tells the
+rules.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+import structlog
+
+from callwright.engine.sip_socket import SipSocket
+from callwright.engine.trunk_choice import in_order, may_try_next
+from callwright.engine.trunk_line import TrunkLine, open_line
+from callwright.engine.trunk_link import TrunkLink
+from callwright.engine.trunk_setup import Trunk
+from callwright.engine.trunk_watch import TrunkWatch
+from callwright.values.errors import OutsideError
+from callwright.values.ids import CallId
+
+LONGEST_WAIT_S = 5.0  # how long a call waits for its turn on a trunk before it goes back to the queue
+
+log = structlog.get_logger()
+
+
+class TrunksBusy(OutsideError):
+    """Trunks carry this number, but none can take one more call now; later it may."""
+
+
+class Passage:
+    """One call's way through the trunks: the one that carries it now (``line``), and those that may try after it."""
+
+    def __init__(self, call_id: CallId, line: TrunkLine, others: Iterable[TrunkLine]) -> None:
+        self.line = line
+        self._call_id = call_id
+        self._others = list(others)
+
+    @property
+    def trunk(self) -> Trunk:
+        return self.line.trunk
+
+    async def turn(self) -> None:
+        """Return when an INVITE may leave through the trunk; at once, without giving way, when that is now."""
+        while True:
+            now = _now()
+            if (at := self.line.pace.may_send_at(now)) <= now:
+                return
+            await asyncio.sleep(at - now)
+
+    def leaves(self) -> None:
+        """Note that the INVITE leaves."""
+        self.line.leaves(_now())
+
+    def fails(self, code: int, *, local: bool, rang: bool, retry_after_s: int | None) -> bool:
+        """Note how the INVITE failed; True when another trunk is to try, which then is ``line``.
+
+        A trunk whose turn has not come is passed over: the person called waits for nothing.
+        """
+        now, line = _now(), self.line
+        if not local and line.refusal(code, retry_after_s, now):
+            rate = line.pace.rate(now) or 0.0
+            log.warning(
+                f"A trunk pushed back with {code}: it gets {rate:.2g} calls a second for now.",
+                action="trunk_pushed_back",
+                trunk=line.name,
+            )
+        if not may_try_next(code, local=local, rang=rang, trunk_is_down=line.health.is_down):
+            return False
+        for other in self._others:
+            if not other.blocked(now) and not other.pace.is_resting(now) and other.pace.may_send_at(now) <= now:
+                self._others = self._others[self._others.index(other) + 1 :]
+                line.tally.passed_on += 1
+                line.calls.discard(self._call_id)
+                other.calls.add(self._call_id)
+                self.line = other
+                return True
+        return False
+
+    def release(self) -> None:
+        """Give the seat back: the call is over, or was never sent. Again, it does nothing."""
+        self.line.calls.discard(self._call_id)
+
+
+class Trunks:
+    """All trunks of a node. ``contact`` is our address in REGISTER as a URI writes it, "" for the socket's own.
+
+    ``chance`` gives numbers from 0 up to 1.
+    """
+
+    def __init__(self, *, sip: SipSocket, chance: Callable[[], float], contact: str = "") -> None:
+        self.link = TrunkLink(sip)
+        self._chance = chance
+        host, port = sip.address
+        self._contact = contact or (f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+        self._lines: dict[str, TrunkLine] = {}
+        self._watches: dict[str, TrunkWatch] = {}
+
+    @property
+    def lines(self) -> list[TrunkLine]:
+        return list(self._lines.values())
+
+    def line(self, name: str) -> TrunkLine | None:
+        return self._lines.get(name)
+
+    async def set_up(self, trunks: Iterable[Trunk]) -> None:
+        """Work with these trunks from now on. Trunks that stay as they were keep their state; calls stay up anyway."""
+        wanted = {trunk.name: trunk for trunk in trunks}
+        gone = [name for name, line in self._lines.items() if wanted.get(name) != line.trunk]
+        former = {name: self._lines.pop(name) for name in gone}
+        watches = [self._watches.pop(name) for name in gone]
+        for name, trunk in wanted.items():
+            if name not in self._lines:
+                line = open_line(trunk, contact=self._contact, chance=self._chance, now=_now())
+                if name in former:
+                    line.calls = former[name].calls
+                self._lines[name] = line
+                self._watches[name] = TrunkWatch(line, self.link)
+        self._lines = {name: self._lines[name] for name in sorted(self._lines)}
+        await asyncio.gather(*(watch.close() for watch in watches))
+
+    async def close(self) -> None:
+        """Stop watching and take registrations back."""
+        await self.set_up(())
+
+    def carry(self, digits: str, only: str = "") -> bool:
+        """Whether a trunk that is enabled carries a number, be it busy or down; ``only`` names the one that counts."""
+        return bool(self._ordered(digits, only))
+
+    async def take(self, digits: str, call_id: CallId, only: str = "") -> Passage:
+        """Choose a trunk for a number and wait for its turn there; raise ``TrunksBusy`` when none can take it now.
+
+        The best trunk that may send at once is taken, else the one whose turn comes first. Those that asked to be left
+        alone (Retry-After) come last. ``only`` names a trunk that is to be taken instead of all others.
+        """
+        now = _now()
+        lines = self._ordered(digits, only)
+        free = sorted((line for line in lines if not line.blocked(now)), key=lambda line: line.pace.is_resting(now))
+        if not free:
+            states = ", ".join(f"{line.name} is {line.blocked(now)}" for line in lines)
+            raise TrunksBusy(f"no trunk can take a call to {digits} now: {states or 'none carries it'}")
+        turns = [(line.pace.promise(now), line) for line in free]
+        at, line = next((turn for turn in turns if turn[0] <= now), min(turns, key=lambda turn: turn[0]))
+        if at - now > LONGEST_WAIT_S:
+            raise TrunksBusy(f"trunk {line.name} is at its limit: {at - now:.0f} s to wait for the next call")
+        line.pace.keep_promise(at)
+        line.calls.add(call_id)
+        passage = Passage(call_id, line, [other for other in lines if other is not line])
+        try:
+            await asyncio.sleep(at - now)
+        except BaseException:
+            passage.release()
+            raise
+        return passage
+
+    def _ordered(self, digits: str, only: str) -> list[TrunkLine]:
+        candidates = [line.trunk for line in self._lines.values() if only in ("", line.name)]
+        return [self._lines[trunk.name] for trunk in in_order(candidates, digits, self._chance)]
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,177 @@
+"""``callwright explain`` and the pages of error numbers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+from sqlalchemy import Connection
+from tests.support.command_line import command
+from tests.support.web_node import WebNode, service_login, web_node
+
+from callwright.outbound import queue
+from callwright.outbound.reasons import Reason
+from callwright.records import ledger
+from callwright.values.ids import CallId, InstanceId, ServiceId, ServiceReference
+from callwright.values.outcome import failed_outcome
+from callwright.web.answers import ErrorExplanation
+from callwright.web.error_catalogue import CATALOGUE
+
+SOURCES = Path(__file__).parents[3] / "src/callwright/web"
+INSTANCE = InstanceId("100d73cb12cbf845.8089")
+
+
+async def _start(node: WebNode, to: str = "sip:a@b.example") -> ServiceReference:
+    call = json.dumps({"to": to, "from": "441908273800"})
+    _, body, _ = await node.ask("POST", "/service_start", headers=service_login(), data={"rest_calls": call})
+    return ServiceReference(body[0])
+
+
+def _refuse(c: Connection, now: float, reason: str) -> None:
+    (start,) = queue.claim(c, ServiceId(1), limit=1, incarnation=1, now=now)
+    assert queue.fail(c, start.id, incarnation=1, reason=reason, now=now)
+
+
+def _run_busy(c: Connection, node: WebNode, *, return_code: int) -> None:
+    now = node.clock()
+    (start,) = queue.claim(c, ServiceId(1), limit=1, incarnation=1, now=now)
+    queue.stamp(c, start, instance_id=INSTANCE, incarnation=1, now=now, slot_at=now)
+    call_id = CallId(f"{INSTANCE}.1")
+    ledger.open_adr(
+        c,
+        instance_id=INSTANCE,
+        account_id=start.account_id,
+        application_name="outbound_test",
+        started_at=now,
+        reference=start.reference,
+        rest_to=start.given_to or "",
+    )
+    ledger.open_cdr(
+        c,
+        call_id=call_id,
+        instance_id=INSTANCE,
+        destination_address="tel:443069990123",
+        originating_user="x",
+        initiated_at=now,
+    )
+    ledger.close_cdr(c, call_id, outcome=failed_outcome(486), ended_at=now + 2, settings=node.edge.records)
+    ledger.close_adr(c, INSTANCE, stopped_at=now + 3, exit_status=return_code, settings=node.edge.records)
+    queue.finish(c, INSTANCE, return_code=return_code, now=now + 3)
+
+
+@pytest.mark.parametrize("number", list(CATALOGUE))
+def test_every_error_number_is_explained_without_a_node(tmp_path: Path, number: str) -> None:
+    result = asyncio.run(command(tmp_path, "explain", number))
+    assert result.exit_code == 0
+    for text in (CATALOGUE[number].text, CATALOGUE[number].cause, CATALOGUE[number].cure):
+        assert text in result.output
+
+
+def test_an_http_code_may_be_written_as_answers_write_it(tmp_path: Path) -> None:
+    assert "Unauthorized" in asyncio.run(command(tmp_path, "explain", "HTTP 401")).output
+    wrong = asyncio.run(command(tmp_path, "explain", "0999"))
+    assert wrong.exit_code == 1
+    assert "callwright has no error 0999" in str(wrong.exception)
+
+
+def test_a_start_that_waits_is_explained_with_what_holds_it(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with web_node(tmp_path, admin=True) as node:
+            node.add_service(node.add_account()[0])
+            reference = await _start(node)
+            said = (await command(tmp_path, "explain", reference)).output
+            for word in (
+                reference,
+                "outbound_test of bob@example.com",
+                "sip:a@b.example",
+                "queued",
+                "callwright cancel",
+            ):
+                assert word in said
+            await node.ask("GET", f"/service_cancel?service_refs={reference}", headers=service_login())
+            said = (await command(tmp_path, "explain", reference)).output
+            assert "taken back before anybody was dialled" in said
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("reason", [*Reason, "No route: no trunk is configured", "Conferences are not available"])
+def test_a_start_that_could_not_run_is_explained_with_its_cure(tmp_path: Path, reason: str) -> None:
+    async def run() -> None:
+        async with web_node(tmp_path, admin=True) as node:
+            node.add_service(node.add_account()[0])
+            reference = await _start(node)
+            await node.db.write(lambda c: _refuse(c, node.clock(), reason))
+            said = (await command(tmp_path, "explain", reference)).output
+            assert f"couldnotrun {reason}" in said
+            assert re.search(r"^means +\S", said, re.MULTILINE)
+            assert re.search(r"^do +\S", said, re.MULTILINE)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("return_code", "words"), [(0, ()), (-10, ("page request failed", "2008", "which page failed"))]
+)
+def test_a_start_that_ran_is_explained_with_its_calls_errors_and_log(
+    tmp_path: Path, return_code: int, words: tuple[str, ...]
+) -> None:
+    async def run() -> None:
+        async with web_node(tmp_path, admin=True) as node:
+            node.add_service(node.add_account()[0])
+            reference = await _start(node, "tel:443069990123")
+            await node.db.write(lambda c: _run_busy(c, node, return_code=return_code))
+            said = (await command(tmp_path, "explain", reference)).output
+            expected = (
+                f"completed {return_code}",
+                INSTANCE,
+                "BUSY(486): the called party was busy (SIP 486)",
+                "logs/rest/1/2013/04/22/rest_14_33_15_100d73cb12cbf845.8089.log",
+            )
+            for word in (*expected, *words):
+                assert word in said, said
+
+    asyncio.run(run())
+
+
+def test_a_reference_nobody_knows_is_one_clear_error(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with web_node(tmp_path, admin=True):
+            result = await command(tmp_path, "explain", "2e891aea_0.1.1")
+            assert result.exit_code == 1
+            assert "no start has the reference '2e891aea_0.1.1'" in str(result.exception)
+
+    asyncio.run(run())
+
+
+def test_the_page_of_every_number_is_there_for_people_and_for_programs(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with web_node(tmp_path) as node:
+            status, index, headers = await node.ask("GET", "/errors")
+            assert (status, headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+            for number, entry in CATALOGUE.items():
+                assert f'href="/errors/{number}"' in index
+                _, page, headers = await node.ask("GET", f"/errors/{number}")
+                assert f"<h1>{entry.code}: {entry.text}</h1>" in page
+                assert "default-src 'none'" in headers["Content-Security-Policy"]
+                _, body, _ = await node.ask("GET", f"/errors/{number}", headers={"Accept": "application/json"})
+                assert msgspec.convert(body, ErrorExplanation).cure == entry.cure
+            _, body, _ = await node.ask("GET", "/errors", headers={"Accept": "application/json"})
+            assert len(msgspec.convert(body, list[ErrorExplanation])) == len(CATALOGUE)
+            assert (await node.ask("GET", "/errors/9999"))[0] == 404
+
+    asyncio.run(run())
+
+
+def test_every_number_the_web_services_answer_is_in_the_catalogue() -> None:
+    named = [
+        number
+        for path in SOURCES.rglob("*.py")
+        for number in re.findall(r'(?:problem|HttpProblem|_refuse)\(\s*"(\d{3,4})"', path.read_text())
+    ]
+    assert len(named) > 20
+    assert set(named) <= set(CATALOGUE)

@@ -1,0 +1,88 @@
+"""A far end in the same event loop whose every word the test chooses: our SIP core as the called side, any SDP."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from tests.support.rtp_peer import RtpPeer
+from tests.support.sip_sipp import HOST, Ear, sip_socket
+
+from callwright.engine.sip_socket import SipSocket
+from callwright.sip.event import Invited
+
+
+def sdp(
+    address: tuple[str, int] = ("127.0.0.1", 9), *, payload: int = 8, direction: str = "sendrecv", host: str = ""
+) -> bytes:
+    """A session description written by hand; ``host`` stands in for the address's own."""
+    law = {8: "PCMA", 0: "PCMU", 3: "GSM"}[payload]
+    where = host or address[0]
+    kind = "IP6" if ":" in where else "IP4"
+    lines = (
+        "v=0", f"o=far 7 7 IN {kind} {where}", "s=-", f"c=IN {kind} {where}", "t=0 0",
+        f"m=audio {address[1]} RTP/AVP {payload} 101", f"a=rtpmap:{payload} {law}/8000",
+        "a=rtpmap:101 telephone-event/8000", "a=fmtp:101 0-15", f"a={direction}", "",
+    )  # fmt: skip
+    return "\r\n".join(lines).encode()
+
+
+class FarEnd:
+    """A telephone: ``sip`` speaks, ``ear`` hears SIP, ``rtp`` is its sound."""
+
+    def __init__(self, sip: SipSocket, ear: Ear, rtp: RtpPeer) -> None:
+        self.sip = sip
+        self.ear = ear
+        self.rtp = rtp
+
+    @property
+    def address(self) -> tuple[str, int]:
+        return self.sip.address
+
+    @property
+    def now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    async def ring(self) -> Invited:
+        """Take the next INVITE and let it ring."""
+        invited = await self.ear.next(Invited)
+        self.respond(invited, 180)
+        return invited
+
+    def respond(self, invited: Invited, code: int, body: bytes = b"") -> None:
+        self.sip.core.respond(invited.handle, code, body=body, now=self.now)
+        self.sip.pump()
+
+    async def answer(self, body: bytes | None = None) -> Invited:
+        """Ring and answer the next call, with our own sound unless another description is given."""
+        invited = await self.ring()
+        self.respond(invited, 200, sdp(self.rtp.address) if body is None else body)
+        return invited
+
+    def hang_up(self, invited: Invited, reason: str | None = None) -> None:
+        self.sip.core.bye(invited.handle, self.now, reason)
+        self.sip.pump()
+
+    def go_deaf(self) -> None:
+        """Hear nothing of SIP any more, as a machine whose power failed."""
+
+        def nothing(data: bytes, addr: tuple[str, int]) -> None:
+            return
+
+        self.sip.datagram_received = nothing  # type: ignore[method-assign]
+
+    def reoffer(self, invited: Invited, body: bytes) -> None:
+        self.sip.core.reoffer(invited.handle, body, self.now)
+        self.sip.pump()
+
+
+@asynccontextmanager
+async def far_end(*, host: str = HOST) -> AsyncIterator[FarEnd]:
+    """Open a far end on free ports of a loopback address."""
+    rtp = await RtpPeer.open(host=host)
+    try:
+        async with sip_socket(host=host) as (sip, ear):
+            yield FarEnd(sip, ear, rtp)
+    finally:
+        rtp.close()

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import pytest
+
+from callwright.apps import return_codes
+from callwright.outbound.reasons import Reason
+from callwright.values.outcome import Cause
+from callwright.web.explain_words import (
+    CAUSES,
+    REASONS,
+    RETURN_CODES,
+    advice_on_reason,
+    advice_on_return_code,
+    cause_in_words,
+)
+
+
+def test_every_reason_return_code_and_cause_is_explained() -> None:
+    assert set(REASONS) == set(Reason)
+    assert set(RETURN_CODES) == {code for code in return_codes.MEANINGS if code < 0}
+    assert set(CAUSES) == set(Cause)
+    for texts in [*REASONS.values(), *((cure,) for cure in RETURN_CODES.values())]:
+        for text in texts:
+            assert text[0].isupper()
+            assert text.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("reason", "word"),
+    [
+        ("No UAS is connected", "application server"),
+        ("No route: no trunk is configured and the simulated phone network is off", "--sandbox"),
+        ("Conferences are not available", "sip:"),
+        ("Something new", "queue.md"),
+    ],
+)
+def test_a_reason_that_comes_from_elsewhere_has_advice_too(reason: str, word: str) -> None:
+    assert word in " ".join(advice_on_reason(reason))
+
+
+def test_return_codes_say_whose_they_are() -> None:
+    assert advice_on_return_code(0) == ("The application ran to its end.", "")
+    assert "page request failed" in advice_on_return_code(-10)[0]
+    assert "its own return code 7" in advice_on_return_code(7)[0]
+    assert "its own return code -100" in advice_on_return_code(-100)[0]
+    assert "-55" in advice_on_return_code(-55)[0]
+
+
+@pytest.mark.parametrize(
+    ("cause", "words"),
+    [
+        ("BUSY(486)", "the called party was busy (SIP 486)"),
+        ("NORMAL(200)", "it was answered, and ended normally"),
+        ("FAILED(-1)", "it failed in the network (tones before an answer)"),
+        ("ERROR(0)", "the platform failed or was restarted; it is not known how far the call came"),
+        ("MARTIAN(99)", "MARTIAN(99)"),
+        ("", ""),
+    ],
+)
+def test_causes_are_said_in_words(cause: str, words: str) -> None:
+    assert cause_in_words(cause) == words
