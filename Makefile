@@ -1,6 +1,6 @@
 # Every habit of this project is one word; `make help` lists them.
 .DEFAULT_GOAL := all
-.PHONY: all setup demo run test test-fast check lint format types floors lock lock-check clean help
+.PHONY: all setup demo run test test-fast crashtest bench check lint format types floors lock lock-check clean help
 
 VENV    := .venv
 BIN     := $(VENV)/bin
@@ -45,6 +45,12 @@ test: $(VENV)/.dev ## every test but the load measurements
 
 test-fast: $(VENV)/.dev ## unit and property tests only
 	@$(BIN)/python -m pytest -q tests/unit tests/property $(ARGS)
+
+crashtest: $(VENV)/.dev ## kill -9 a node a hundred times under 1,000 calls, and audit what the telephones saw
+	@$(BIN)/python -m pytest -s -m load tests/acceptance/test_crash.py $(ARGS)
+
+bench: $(VENV)/.dev ## speed figures beside the machine's own ceiling
+	@$(BIN)/python -m bench $(ARGS)
 
 check: lint types floors ## style, types and import floors
 

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import errno
 import os
+import random
 import secrets
 import socket
 import time
@@ -24,6 +25,7 @@ import structlog
 
 from callwright import __version__
 from callwright.accounts.credentials import Credentials
+from callwright.accounts.numbers import load_all
 from callwright.apps.events import InstanceEvent
 from callwright.apps.instance import InstanceOrder, InstanceResult, Surroundings, ask_final_page_later, run_instance
 from callwright.apps.rest.addresses import AddressPolicy
@@ -37,6 +39,9 @@ from callwright.engine.interface import CallProgress
 from callwright.engine.media_client import MediaClient
 from callwright.engine.routes import Routes, Sandbox
 from callwright.engine.sip_socket import SipSocket
+from callwright.engine.trunk_desk import TrunkDesk
+from callwright.engine.trunks import Trunks
+from callwright.housekeeping import Keeping, sweep
 from callwright.outbound import queue, recovery
 from callwright.outbound.dispatcher import Dispatcher
 from callwright.outbound.events import StartEvent
@@ -60,6 +65,7 @@ log = structlog.get_logger()
 OpenSandbox = Callable[[Speech, Path], AbstractAsyncContextManager[Sandbox]]
 
 COUNT_EVERY_S = 1.0
+SWEEP_EVERY_S = 3600.0
 LAG_EVERY_S = 0.5
 LAG_ALARM_S = 0.1
 PRIVATE_NETWORKS = tuple(
@@ -114,6 +120,7 @@ async def run_node(
                 tasks.create_task(node.count_queued(), name="count queued starts"),
                 tasks.create_task(node.watch_lag(), name="watch the event loop"),
                 tasks.create_task(node.warm_up(), name="warm the voice up"),
+                tasks.create_task(node.housekeeping(), name="housekeeping"),
             ]
             tasks.create_task(node.dispatcher.run(), name="dispatcher")
             tasks.create_task(node.finish_former_life(), name="finish former life")
@@ -158,6 +165,8 @@ async def _open(settings: Settings, parts: AsyncExitStack, open_sandbox: OpenSan
         http=listening.getsockname()[:2],
     )
     await node.take_over()
+    await node.trunk_desk.load()
+    parts.push_async_callback(node.trunks.close)
     parts.push_async_callback(node.engine.close)
     http = await Listener.on_socket(
         make_app(node.web),
@@ -166,7 +175,7 @@ async def _open(settings: Settings, parts: AsyncExitStack, open_sandbox: OpenSan
             certificate=certificate,
             behind_proxy=settings.http.behind_proxy,
             head_bytes=settings.limits.head_bytes,
-            head_s=settings.limits.slow_request_s,
+            slow_s=settings.limits.slow_request_s,
             link_base=node.web.link_base,
         ),
     )
@@ -243,7 +252,6 @@ def _certificate(settings: Settings) -> Certificate | None:
 def _limits(settings: Settings) -> Limits:
     return Limits(
         max_body_bytes=settings.limits.body_bytes,
-        slow_request_s=settings.limits.slow_request_s,
         requests_per_account=settings.limits.requests_per_account,
         requests_per_address=settings.limits.requests_per_address,
         max_wait_s=settings.calls.queue_limit_s,
@@ -297,14 +305,27 @@ class Node:
         self._draining = False
         self._records = _record_settings(settings, http_base)
         self._identifiers = Identifiers(new_hex=secrets.token_hex, clock=time.time)
+        self.trunks = Trunks(
+            sip=sip,
+            chance=random.random,
+            contact=f"{_host(settings.sip.advertised_address or sip.address[0])}:{sip.address[1]}",
+        )
         self.engine = CallEngine(
             sip=sip,
             media=media,
-            routes=Routes(sandbox=sandbox),
+            routes=Routes(sandbox=sandbox, trunks=self.trunks),
             sip_domain=settings.sip_domain,
             clock=time.time,
             on_progress=self._call_progressed,
             media_host=media_host,
+        )
+        self.trunk_desk = TrunkDesk(
+            database=database,
+            trunks=self.trunks,
+            engine=self.engine,
+            domain=settings.sip_domain,
+            clock=time.time,
+            new_call_id=lambda: self._identifiers.call(self._identifiers.instance()),
         )
         self._around = Surroundings(
             engine=self.engine,
@@ -345,6 +366,8 @@ class Node:
             broadcaster=self._broadcaster,
             node=self._node_facts,
             logs_root=settings.data / "logs",
+            trunks=self.trunk_desk,
+            calls=self.dispatcher,
         )
         self.addresses = NodeAddresses(
             http=http_base,
@@ -402,8 +425,35 @@ class Node:
             await asyncio.sleep(COUNT_EVERY_S)
 
     async def warm_up(self) -> None:
-        """Load the voice before the first call needs it: loading takes a second or two."""
+        """Load the numbering data, then the voice, before the first call needs them: that takes a second or two."""
+        await asyncio.to_thread(load_all)
         await self._around.speech.warm_up()
+
+    async def housekeeping(self) -> None:
+        """Forget, every hour, what has been kept long enough."""
+        kept = self._settings.records
+        keeping = Keeping(
+            records_days=kept.keep_days,
+            references_days=kept.keep_references_days,
+            logs_days=kept.keep_logs_days,
+            recordings_days=kept.keep_recordings_days,
+        )
+        while True:
+            try:
+                await sweep(
+                    self._database,
+                    keeping=keeping,
+                    logs_root=self._around.logs_root,
+                    media_root=self._around.media_root,
+                    now=time.time(),
+                )
+            except (OutsideError, OSError) as failure:
+                log.warning(
+                    "Old records cannot be removed now: tried again in an hour.",
+                    action="housekeeping_failed",
+                    reason=str(failure),
+                )
+            await asyncio.sleep(SWEEP_EVERY_S)
 
     async def watch_lag(self) -> None:
         """Warn when the event loop was held up: every call's signalling waits then (ruling 33)."""

@@ -71,7 +71,13 @@ class Aftermath:
     finals: Counter[str] = field(default_factory=Counter)
     database: Path = Path()
     ready_s: list[float] = field(default_factory=list)
-    recovered_s: list[float] = field(default_factory=list)
+    recovered_s: float = 0.0
+
+    def left_by_former_lives(self) -> int:
+        """Return how many starts of former lives recovery has not ended yet."""
+        query = "SELECT count(*) FROM starts WHERE state = 'running' AND claimed_by < (SELECT incarnation FROM node)"
+        [(left,)] = self.rows(query)
+        return int(left)
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as connection:
@@ -81,7 +87,7 @@ class Aftermath:
 def run_campaign(folder: Path, plan: Plan) -> Aftermath:
     """Start calls as a client that repeats what was not answered, and kill the node meanwhile."""
     seed = int(os.environ.get("CRASH_SEED", "") or random.SystemRandom().randrange(10**6))
-    after = Aftermath(plan=plan, seed=seed)
+    after = Aftermath(plan=plan, seed=seed, database=folder / "data" / "callwright.db")
     _say(f"crash campaign: {plan.calls} calls, {plan.kills} kills, CRASH_SEED={seed}")
     chance = random.Random(seed)
     personas = folder / "personas.yaml"
@@ -105,7 +111,6 @@ def run_campaign(folder: Path, plan: Plan) -> Aftermath:
     after.finals = Counter(
         one.info["application_instance_id"] for one in web.asked if one.path == "/final" and one.info
     )
-    after.database = folder / "data" / "callwright.db"
     _tell(after)
     return after
 
@@ -130,9 +135,13 @@ def _live(node: Node, web: WebApplication, plan: Plan, after: Aftermath, chance:
                 continue
             node.wait_ready()
             after.ready_s.append(time.monotonic() - began)
-        if not node.is_running:
-            node.start_process()
+        if node.is_running:
+            node.kill()
+        began = time.monotonic()
+        node.start_process()
         node.wait_ready()
+        wait_until(lambda: after.left_by_former_lives() == 0, what="the end of recovery")
+        after.recovered_s = time.monotonic() - began
         wait_until(lambda: len(after.acknowledged) == plan.calls, within_s=plan.calls + 60, what="all acknowledged")
         after.over = node.wait_all_over(
             list(after.acknowledged), within_s=plan.calls / plan.max_cps + 60, account=OWNER
@@ -229,6 +238,7 @@ def _tell(after: Aftermath) -> None:
     statuses = Counter(over.status for over in after.over.values())
     ready = ", ".join(f"{each:.1f}" for each in after.ready_s)
     _say(f"ended as {dict(statuses)}; {len(after.rings)} rings; ready again after {ready} s")
+    _say(f"the last life had ended what the others left {after.recovered_s:.1f} s after its start")
 
 
 def _say(text: str) -> None:

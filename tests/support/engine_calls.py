@@ -14,7 +14,7 @@ from tests.support.sip_sipp import until
 
 from callwright.engine.call import OutgoingCall
 from callwright.engine.interface import CallFacts, CallFailed, CallOrder, Refusal
-from callwright.engine.routes import Route, Routes
+from callwright.engine.routes import Route, Routes, TrunkRoute
 from callwright.sip.auth import Credentials
 from callwright.sip.core import Timers
 from callwright.values.destination import Destination, parse_destination
@@ -26,14 +26,14 @@ T = TypeVar("T")
 _numbers = count(1)
 
 
-class TrunkRoutes(Routes):
+class PasswordRoutes(Routes):
     """Routes to SIP addresses that may know a password, as those of a trunk do."""
 
     credentials: Credentials | None = None
 
-    def find(self, destination: Destination) -> Route | Refusal:
-        route = super().find(destination)
-        return route if isinstance(route, Refusal) else replace(route, credentials=self.credentials)
+    def find(self, destination: Destination, *, trunk: str = "") -> Route | TrunkRoute | Refusal:
+        route = super().find(destination, trunk=trunk)
+        return replace(route, credentials=self.credentials) if isinstance(route, Route) else route
 
 
 @dataclass(slots=True)
@@ -81,7 +81,7 @@ def order_to(
 class Air:
     """An engine with an event loop of its own that lives between the tests of a module."""
 
-    def __init__(self, runner: asyncio.Runner, real: RealEngine, routes: TrunkRoutes) -> None:
+    def __init__(self, runner: asyncio.Runner, real: RealEngine, routes: PasswordRoutes) -> None:
         self.real = real
         self.routes = routes
         self._runner = runner
@@ -111,10 +111,16 @@ class Air:
 
 
 @contextmanager
-def on_the_air(*, timers: Timers | None = None, host: str = "127.0.0.1", media_host: str = "") -> Iterator[Air]:
+def on_the_air(
+    *,
+    timers: Timers | None = None,
+    host: str = "127.0.0.1",
+    media_host: str = "",
+    new_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop,
+) -> Iterator[Air]:
     """Open an engine; at the end it is closed and must leave nothing behind."""
-    routes = TrunkRoutes()
-    with asyncio.Runner() as runner:
+    routes = PasswordRoutes()
+    with asyncio.Runner(loop_factory=new_loop) as runner:
         stack = AsyncExitStack()
         opening = real_engine(routes=routes, timers=timers, host=host, media_host=media_host)
         real = runner.run(stack.enter_async_context(opening))

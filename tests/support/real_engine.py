@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import secrets
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +19,8 @@ from callwright.engine.interface import CallProgress
 from callwright.engine.media_client import MediaClient
 from callwright.engine.routes import Routes, Sandbox
 from callwright.engine.sip_socket import SipSocket
+from callwright.engine.trunk_setup import Trunk
+from callwright.engine.trunks import Trunks
 from callwright.sandbox.process import start_sandbox
 from callwright.sip.auth import Credentials
 from callwright.sip.core import SipCore, Timers
@@ -34,6 +37,7 @@ class RealEngine:
     sip: SipSocket
     media: MediaClient
     progress: list[CallProgress]
+    trunks: Trunks
 
     def rtp_ports(self) -> set[int]:
         """The UDP ports the media workers hold now, RTP and RTCP, by the kernel's own tables."""
@@ -59,6 +63,7 @@ async def real_engine(
     *,
     sandbox: Sandbox | None = None,
     routes: Routes | None = None,
+    trunks: Sequence[Trunk] = (),
     host: str = HOST,
     media_host: str = "",
     timers: Timers | None = None,
@@ -77,18 +82,21 @@ async def real_engine(
     try:
         media = await MediaClient.start(host=host, port_range=rtp_ports)
         try:
+            lines = Trunks(sip=sip, chance=random.random)
             engine = CallEngine(
                 sip=sip,
                 media=media,
-                routes=routes or Routes(sandbox=sandbox),
+                routes=routes or Routes(sandbox=sandbox, trunks=lines),
                 sip_domain="sip-0-0-0.callwright.test",
                 clock=clock,
                 on_progress=progress.append,
                 media_host=media_host,
             )
-            real = RealEngine(engine=engine, sip=sip, media=media, progress=progress)
+            real = RealEngine(engine=engine, sip=sip, media=media, progress=progress, trunks=lines)
+            await lines.set_up(trunks)
             yield real
             await engine.close()
+            await lines.close()
             await asyncio.to_thread(real.assert_nothing_left)
         finally:
             await media.close()

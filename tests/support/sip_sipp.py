@@ -9,7 +9,7 @@ import shutil
 import socket
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
@@ -73,17 +73,17 @@ def _is_bound(port: int) -> bool:
 
 @contextlib.asynccontextmanager
 async def sip_socket(
-    *, timers: Timers | None = None, wrap: Callable[[SipCore], SipCore] | None = None, host: str = HOST
+    *, timers: Timers | None = None, wrap: Callable[[SipCore], SipCore] | None = None, host: str = HOST, **more: Any
 ) -> AsyncIterator[tuple[SipSocket, Ear]]:
-    """A socket of ours on a free port, closed at the end. ``wrap`` may tamper with its core."""
+    """A socket of ours on a free port, closed at the end. ``wrap`` may tamper with its core, ``more`` goes to open."""
 
-    def make(host: str, port: int) -> SipCore:
+    def make(address: str, port: int) -> SipCore:
         core = SipCore(
-            contact_host=host, contact_port=port, new_id=lambda: secrets.token_hex(16), timers=timers or Timers()
+            contact_host=address, contact_port=port, new_id=lambda: secrets.token_hex(16), timers=timers or Timers()
         )
         return wrap(core) if wrap else core
 
-    opened = await SipSocket.open(host=host, port=0, core_factory=make)
+    opened = await SipSocket.open(host=host, port=0, core_factory=make, **more)
     try:
         yield opened, Ear(opened)
     finally:

@@ -17,6 +17,7 @@ from callwright.sip.event import Event
 from callwright.sip.headers import Headers
 from callwright.sip.message import Message, Request, Response
 from callwright.sip.parser import parse_message
+from callwright.sip.way import BY_UDP, Way
 
 US = ("192.0.2.1", 5060)
 PEER = ("192.0.2.9", 5060)
@@ -132,6 +133,7 @@ class Conversation:
     def __init__(self, core: SipCore | None = None) -> None:
         self.core = core or make_core()
         self.now = 0.0
+        self.ways: list[Way] = []  # how what was expected last left
         self._transcript: list[str] = []
         self._branches = itertools.count(1)
 
@@ -157,6 +159,14 @@ class Conversation:
         self.now = end
         self._note(f".. {self.now:.1f} s")
 
+    def waits_for_a_send(self, seconds: float) -> None:
+        """Let time pass until something is to be sent, so many seconds at most."""
+        end = self.now + seconds
+        while not self.core._endpoint.outbox and (at := self.core.wake_at()) is not None and at <= end:
+            self.now = max(self.now, at)
+            self.core.wake(self.now)
+        self._note(f".. {self.now:.1f} s")
+
     def runs_down(self) -> None:
         """Let all timers run; nothing may be remembered then."""
         for _ in range(1000):
@@ -174,11 +184,11 @@ class Conversation:
 
     # --- in and out --------------------------------------------------------------------------------------------------
 
-    def feeds(self, message: Message | bytes, source: tuple[str, int] = PEER) -> None:
-        """Give the core a datagram."""
+    def feeds(self, message: Message | bytes, source: tuple[str, int] = PEER, way: Way = BY_UDP) -> None:
+        """Give the core a message."""
         data = message if isinstance(message, bytes) else message.render()
         self._note(">> " + data.partition(b"\r\n")[0].decode("utf-8", "replace"))
-        self.core.receive(data, source, self.now)
+        self.core.receive(data, source, self.now, way)
 
     def answers(
         self,
@@ -189,10 +199,11 @@ class Conversation:
         body: bytes = b"",
         headers: Iterable[tuple[str, str]] = (),
         contact: str | None = f"<sip:bob@{PEER[0]}:{PEER[1]}>",
+        way: Way = BY_UDP,
     ) -> Response:
         """Feed the peer's response to a request of ours; returns it, to be fed again."""
         response = response_to(request, code, tag=tag, body=body, headers=headers, contact=contact)
-        self.feeds(response)
+        self.feeds(response, way=way)
         return response
 
     def asks(
@@ -214,6 +225,7 @@ class Conversation:
     def expects(self, *names: str, to: tuple[str, int] | None = None) -> list[Message]:
         """Require exactly these messages to have come out, in this order; returns them."""
         sends = self.core.take_sends()
+        self.ways = [send.way for send in sends]
         messages = [parse_message(send.data) for send in sends]
         got = [name_of(message) for message in messages]
         for name in got:

@@ -20,7 +20,8 @@ HOST = "127.0.0.1"
 
 def trunk(name: str, port: int, **fields: Any) -> Trunk:
     """Return a trunk at a port of this machine, without health checks unless they are asked for."""
-    return Trunk(**({"name": name, "host": HOST, "port": port, "check_every_s": 0} | fields))
+    plain: dict[str, Any] = {"name": name, "host": HOST, "port": port, "check_every_s": 0}
+    return Trunk(**(plain | fields))
 
 
 async def open_socket() -> SipSocket:

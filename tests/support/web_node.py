@@ -138,6 +138,7 @@ async def web_node(
     listen: bool = True,
     admin: bool = False,
     certificate: Certificate | None = None,
+    slow_s: float = 30.0,
 ) -> AsyncIterator[WebNode]:
     """Open a database in ``folder`` and serve the web services on a free port (and the admin socket when asked)."""
     clock = Clock()
@@ -163,9 +164,7 @@ async def web_node(
         listeners: list[Listener] = []
         try:
             if listen:
-                manner = Manner(
-                    certificate=certificate, close_limit_s=1, head_s=edge.limits.slow_request_s, clock=clock
-                )
+                manner = Manner(certificate=certificate, close_limit_s=1, slow_s=slow_s, clock=clock)
                 listeners.append(await Listener.on_port(make_app(edge), host="127.0.0.1", port=0, manner=manner))
                 node.base = f"{'http' if certificate is None else 'https'}://127.0.0.1:{listeners[0].port}"
             if admin:

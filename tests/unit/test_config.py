@@ -217,6 +217,13 @@ def test_error_links_lead_to_the_node_itself_unless_set_otherwise() -> None:
     assert settings.error_link_base("http://127.0.0.1:8080") == "https://help.example/?error="
 
 
+def test_error_links_lead_to_the_name_clients_know_the_node_by() -> None:
+    settings = load_settings(
+        environ={}, overrides={"http.public_url": "https://calls.example.com/", "data": Path("/nowhere")}
+    )
+    assert settings.error_link_base("https://0.0.0.0:443") == "https://calls.example.com/errors/"
+
+
 def test_every_setting_is_documented_with_its_default_and_its_variable() -> None:
     page = REFERENCE.read_text()
     for setting in all_settings():

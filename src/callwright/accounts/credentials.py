@@ -7,18 +7,22 @@ for each account and address, before a password is hashed.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Generic, TypeVar
 
 from callwright.accounts import store
 from callwright.accounts.account import Account, user_key
 from callwright.accounts.secrets import PasswordChecker, TooBusy, access_key_digest, same_digest
 from callwright.accounts.service import Service
+from callwright.accounts.store import AccountLogin, ServiceLogin
 from callwright.accounts.throttle import Throttle
 from callwright.db.database import Database
 
 _BUSY_WAIT_S = 1.0
+_ROWS_FRESH_S = 1.0
+_MAX_ROWS = 10_000
 
 
 class DenialReason(StrEnum):
@@ -52,6 +56,36 @@ def split_user_name(text: str) -> UserName | None:
     return UserName(cloud_id=parts[0], username=parts[1], service_name=parts[2] if len(parts) == 3 else None)
 
 
+Login = TypeVar("Login")
+
+
+class _FreshRows(Generic[Login]):
+    """Rows as read a moment ago: many requests a second come with the same login, and reading it costs more than all
+    else about it. Only what was found is kept, never a verdict: throttle and secret are looked at every time.
+    """
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._rows: dict[tuple[str, ...], tuple[Login, float]] = {}
+        self._life = 0
+
+    async def get(self, key: tuple[str, ...], read: Callable[[], Awaitable[Login | None]]) -> Login | None:
+        kept = self._rows.get(key)
+        if kept is not None and self._monotonic() < kept[1]:
+            return kept[0]
+        life, until = self._life, self._monotonic() + _ROWS_FRESH_S
+        found = await read()
+        if found is not None and life == self._life:  # else it may be what was forgotten meanwhile
+            if len(self._rows) >= _MAX_ROWS:
+                self._rows.clear()
+            self._rows[key] = (found, until)
+        return found
+
+    def forget(self) -> None:
+        self._rows.clear()
+        self._life += 1
+
+
 class _Throttled(Exception):
     def __init__(self, wait_s: float) -> None:
         super().__init__()
@@ -76,6 +110,13 @@ class Credentials:
         self._monotonic = monotonic
         self._throttle = Throttle()
         self._passwords = PasswordChecker()
+        self._accounts: _FreshRows[AccountLogin] = _FreshRows(monotonic)
+        self._services: _FreshRows[ServiceLogin] = _FreshRows(monotonic)
+
+    def forget_rows(self) -> None:
+        """Read accounts and services afresh from now on: call it after changing one, or the change takes a second."""
+        self._accounts.forget()
+        self._services.forget()
 
     def close(self) -> None:
         self._passwords.close()
@@ -89,7 +130,10 @@ class Credentials:
         who = (cloud_id, user_key(username), address)
         try:
             self._hold_back(who)
-            found = await db.read(lambda c: store.service_login(c, cloud_id, username, service_name))
+            found = await self._services.get(
+                (cloud_id, who[1], service_name),
+                lambda: db.read(lambda c: store.service_login(c, cloud_id, username, service_name)),
+            )
             right = await self._passwords.check(
                 found.password_hash if found else None, password, before_hashing=lambda: self._count_try(who)
             )
@@ -113,7 +157,7 @@ class Credentials:
             self._hold_back(who)
         except _Throttled as throttled:
             return Denial(reason=DenialReason.THROTTLED, retry_after_s=throttled.wait_s)
-        login = await db.read(lambda c: store.account_login(c, cloud_id, username))
+        login = await self._accounts.get(who[:2], lambda: db.read(lambda c: store.account_login(c, cloud_id, username)))
         given = access_key_digest(key)
         current = same_digest(given, login.key_sha256 if login else None)
         previous = same_digest(given, login.previous_key_sha256 if login else None)
@@ -125,6 +169,7 @@ class Credentials:
         if current and login.previous_key_sha256 is not None:
             account_id = login.account.id
             await db.write(lambda c: store.forget_previous_key(c, account_id, used=given))
+            self._accounts.forget()
         return login.account
 
     def _hold_back(self, who: tuple[str, str, str]) -> None:

@@ -47,7 +47,9 @@ FINAL_PAGE_WHEN_CANCELLED_S = 5.0  # a node that stops does not wait longer for 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceOrder:
-    """One instance to run. ``caller_id`` is "" when the start named none; ``started_at`` is epoch seconds."""
+    """One instance to run. ``caller_id`` is "" when the start named none; ``started_at`` is epoch seconds;
+    ``max_duration_s`` limits its call beyond the node's own limit.
+    """
 
     instance_id: InstanceId
     call_id: CallId
@@ -60,6 +62,7 @@ class InstanceOrder:
     outbound_parameters: str | None
     extra_sip_headers: tuple[tuple[str, str], ...]
     started_at: float
+    max_duration_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,6 +234,8 @@ class _Instance:
                 self._call_order(), before_invite=self._stamp, on_answered=self._answered
             )
         except CallFailed as failed:
+            if not self._stamped:
+                raise  # it can never be placed, and nobody was dialled: the owner of the start says so
             self._facts = failed.facts
             self._journal.tell(EventKind.NOT_ANSWERED, failed.outcome.hangup_cause)
             return return_codes.COMPLETED
@@ -302,6 +307,7 @@ class _Instance:
             outcome=outcome,
             initiated_at=self._facts.initiated_at,
             connected_at=self._facts.answered_at,
+            trunk=self._facts.trunk,
             settings=self._around.records,
         )
         if page is None or not page.url:
@@ -341,7 +347,7 @@ class _Instance:
             service_name=self._order.service.name,
             headers=self._order.extra_sip_headers,
             ring_timeout_s=self._order.service.ring_timeout_s,
-            max_duration_s=self._around.max_duration_s,
+            max_duration_s=min(self._around.max_duration_s, self._order.max_duration_s or self._around.max_duration_s),
         )
 
     def _log_start(self) -> None:

@@ -16,6 +16,7 @@ from callwright.cli import (
     account_rules,
     accounts,
     calls,
+    control,
     demo,
     doctor,
     donotcall,
@@ -25,6 +26,7 @@ from callwright.cli import (
     sandbox,
     serve,
     services,
+    trunks,
 )
 from callwright.values.errors import CallwrightError
 
@@ -39,12 +41,17 @@ app.command("serve")(serve.serve)
 app.add_typer(accounts.app, name="account", help="Accounts and their API Access Keys.")
 accounts.app.command("rules")(account_rules.rules)
 app.add_typer(services.app, name="service", help="Outbound services: which application runs on which calls.")
+app.add_typer(trunks.app, name="trunk", help="Gateways to the telephone network: which numbers go where.")
 app.add_typer(queues.app, name="queue", help="The starts that wait: how many, and taking all of a service back.")
 app.add_typer(rates.app, name="rates", help="What calls cost: the default rate card and those of accounts.")
 app.add_typer(donotcall.app, name="donotcall", help="Numbers an account must not call.")
 app.command("call")(calls.call)
 app.command("status")(calls.status)
 app.command("cancel")(calls.cancel)
+app.command("running")(control.running)
+app.command("pause")(control.pause)
+app.command("resume")(control.resume)
+app.command("hangup")(control.hangup)
 app.command("explain")(explain.explain)
 app.command("sandbox")(sandbox.sandbox)
 app.command("doctor")(doctor.doctor)

@@ -17,6 +17,7 @@ _STEPS = {
     "released": "put back in the queue",
     "withdrawn": "cancelled before it was dialled",
     "finished": "finished, return code {detail}",
+    "queued again": "reached nobody (return code {detail}); waits to be tried again",
     "expired": "waited too long in the queue",
 }
 _KINDS = {

@@ -11,7 +11,7 @@
 from callwright.client.asynchronous import AsyncClient
 from callwright.client.errors import NotReached, StillRunning, WebServiceError
 from callwright.client.requests import Call
-from callwright.client.results import Adr, ApplicationStatus, Cdr, ErrorReport, Fdr, Job, Started, Status
+from callwright.client.results import Adr, ApplicationStatus, Cdr, ErrorReport, Fdr, Job, Queue, Started, Status
 from callwright.client.synchronous import Client
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "Fdr",
     "Job",
     "NotReached",
+    "Queue",
     "Started",
     "Status",
     "StillRunning",

@@ -13,7 +13,7 @@ import aiohttp
 from callwright.client import requests
 from callwright.client.errors import NotReached, StillRunning
 from callwright.client.requests import Account, Asked, Call
-from callwright.client.results import ApplicationStatus, Job, Started, Status
+from callwright.client.results import ApplicationStatus, Job, Queue, Started, Status
 from callwright.client.waiting import pauses, records_wait_s
 
 
@@ -65,6 +65,18 @@ class AsyncClient:
         """Return what a ``unique_id`` started."""
         return requests.job(*await self._post("/job_status", unique_id=unique_id))
 
+    async def outbound_queues(self) -> list[Queue]:
+        """Return the queues that are not empty, by name."""
+        return requests.queues(*await self._queue("GET"))
+
+    async def queue_length(self, service: str) -> int:
+        """Return how many starts of a service wait."""
+        return requests.queue(*await self._queue("GET", service)).length
+
+    async def queue_purge(self, service: str) -> int:
+        """Cancel every start of a service that nobody was dialled for; return how many there were."""
+        return requests.purged(*await self._queue("DELETE", service))
+
     async def wait_completed(self, reference: str, *, timeout_s: float = 300.0) -> Status:
         """Wait until a start is over and its records, if any, are ready; raise ``StillRunning`` after ``timeout_s``."""
         word = "not known"
@@ -85,10 +97,18 @@ class AsyncClient:
         status, _, body = await self._send(requests.ask(path, self._account.key_login(), parameters))
         return status, body
 
+    async def _queue(self, method: str, service: str | None = None) -> tuple[int, bytes]:
+        status, _, body = await self._send(requests.ask_queue(method, self._account.key_login(), service))
+        return status, body
+
     async def _send(self, asked: Asked) -> tuple[int, dict[str, str], bytes]:
         try:
-            async with self._session.post(
-                self._base_url + asked.path, data=asked.body, headers=asked.headers, allow_redirects=False
+            async with self._session.request(
+                asked.method,
+                self._base_url + asked.path,
+                data=asked.body or None,
+                headers=asked.headers,
+                allow_redirects=False,
             ) as answer:
                 return answer.status, dict(answer.headers), await answer.read()
         except (aiohttp.ClientError, TimeoutError) as error:

@@ -6,12 +6,12 @@ import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import msgspec
 
 from callwright.client.errors import NotReached, WebServiceError
-from callwright.client.results import ApplicationStatus, Job, Started, Status
+from callwright.client.results import ApplicationStatus, Job, Queue, Started, Status
 from callwright.values.errors import RequestError
 
 T = TypeVar("T")
@@ -67,26 +67,33 @@ class Account:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """One request: POST ``path`` with ``body`` and ``headers``."""
+    """One request: ``method`` ``path`` with ``body`` and ``headers``."""
 
     path: str
     body: bytes = field(repr=False)
     headers: dict[str, str] = field(repr=False)
+    method: str = "POST"
 
 
 def ask(path: str, login: Login, parameters: Mapping[str, str | None]) -> Asked:
     """Return the request for an operation; parameters that are None are left out."""
-    credentials = base64.b64encode(f"{login.user}:{login.password}".encode()).decode()
     given = {name: value for name, value in parameters.items() if value is not None}
     return Asked(
         path=path,
         body=urlencode(given).encode(),
-        headers={
-            "Accept": "application/json",
-            "Authorization": f"Basic {credentials}",
-            "Content-Type": "application/x-www-form-urlencoded; charset=utf-8",
-        },
+        headers={**_headers(login), "Content-Type": "application/x-www-form-urlencoded; charset=utf-8"},
     )
+
+
+def ask_queue(method: str, login: Login, service: str | None = None) -> Asked:
+    """Return the request for one queue, or for all of them when no ``service`` is named."""
+    path = "outbound_queues" if service is None else f"outbound/{quote(service, safe='')}/queue"
+    return Asked(method=method, path=f"/service/v1/{path}", body=b"", headers=_headers(login))
+
+
+def _headers(login: Login) -> dict[str, str]:
+    credentials = base64.b64encode(f"{login.user}:{login.password}".encode()).decode()
+    return {"Accept": "application/json", "Authorization": f"Basic {credentials}"}
 
 
 def ask_start(login: Login, calls: Call | Sequence[Call], unique_id: str | None) -> Asked:
@@ -124,6 +131,21 @@ def job(status: int, body: bytes) -> Job:
     return decoded(status, body, Job)
 
 
+def queues(status: int, body: bytes) -> list[Queue]:
+    """Return the answer for all queues."""
+    return decoded(status, body, list[Queue])
+
+
+def queue(status: int, body: bytes) -> Queue:
+    """Return the answer for one queue."""
+    return decoded(status, body, Queue)
+
+
+def purged(status: int, body: bytes) -> int:
+    """Return how many starts a purge took back."""
+    return decoded(status, body, _Purged).purged
+
+
 def decoded(status: int, body: bytes, kind: type[T]) -> T:
     """Decode an answer; raise ``WebServiceError`` for an error answer and ``NotReached`` for anything else."""
     try:
@@ -146,3 +168,7 @@ class _Error(msgspec.Struct, frozen=True):
 
 class _ErrorAnswer(msgspec.Struct, frozen=True):
     error: _Error
+
+
+class _Purged(msgspec.Struct, frozen=True):
+    purged: int

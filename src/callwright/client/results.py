@@ -50,6 +50,13 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     count: int
 
 
+class Queue(msgspec.Struct, frozen=True, kw_only=True):
+    """The queue of a service: how many of its starts wait."""
+
+    service_name: str
+    length: int
+
+
 class Adr(msgspec.Struct, frozen=True, kw_only=True):
     """The application data record. ``costs_valid`` and ``fax`` are the texts "true" and "false"."""
 

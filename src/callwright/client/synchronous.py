@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from callwright.client import requests
 from callwright.client.errors import NotReached, StillRunning
 from callwright.client.requests import Account, Asked, Call
-from callwright.client.results import ApplicationStatus, Job, Started, Status
+from callwright.client.results import ApplicationStatus, Job, Queue, Started, Status
 from callwright.client.waiting import pauses, records_wait_s
 from callwright.values.errors import RequestError
 
@@ -57,6 +57,18 @@ class Client:
         """Return what a ``unique_id`` started."""
         return requests.job(*self._post("/job_status", unique_id=unique_id))
 
+    def outbound_queues(self) -> list[Queue]:
+        """Return the queues that are not empty, by name."""
+        return requests.queues(*self._queue("GET"))
+
+    def queue_length(self, service: str) -> int:
+        """Return how many starts of a service wait."""
+        return requests.queue(*self._queue("GET", service)).length
+
+    def queue_purge(self, service: str) -> int:
+        """Cancel every start of a service that nobody was dialled for; return how many there were."""
+        return requests.purged(*self._queue("DELETE", service))
+
     def wait_completed(self, reference: str, *, timeout_s: float = 300.0) -> Status:
         """Wait until a start is over and its records, if any, are ready; raise ``StillRunning`` after ``timeout_s``."""
         deadline = time.monotonic() + timeout_s
@@ -74,12 +86,16 @@ class Client:
         status, _, body = self._send(requests.ask(path, self._account.key_login(), parameters))
         return status, body
 
+    def _queue(self, method: str, service: str | None = None) -> tuple[int, bytes]:
+        status, _, body = self._send(requests.ask_queue(method, self._account.key_login(), service))
+        return status, body
+
     def _send(self, asked: Asked) -> tuple[int, dict[str, str], bytes]:
         secure = self._url.scheme == "https"
         kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
         connection = kind(self._url.hostname or "", self._url.port, timeout=self._timeout_s)
         try:
-            connection.request("POST", self._url.path.rstrip("/") + asked.path, asked.body, asked.headers)
+            connection.request(asked.method, self._url.path.rstrip("/") + asked.path, asked.body, asked.headers)
             answer = connection.getresponse()
             return answer.status, dict(answer.getheaders()), answer.read()
         except (OSError, http.client.HTTPException) as error:

@@ -59,6 +59,11 @@ class HttpSettings:
         default=None, metadata=_about("PEM file of the certificate's private key, without a passphrase", file_or_none())
     )
 
+    public_url: str = field(
+        default="",
+        metadata=_about("URL clients reach the node by, for links in errors; empty: address and port", _URL_OR_EMPTY),
+    )
+
     @property
     def scheme(self) -> str:
         """``https`` when there is a certificate, else ``http``."""
@@ -191,6 +196,14 @@ class RecordSettings:
         default=True,
         metadata=_about("give each call record its cost; false leaves call_cost 0.0 with costs_valid false", boolean()),
     )
+    keep_logs_days: float = field(
+        default=90.0,
+        metadata=_about("days the logs of instances are kept; 0: for ever", number(0, 3660)),
+    )
+    keep_recordings_days: float = field(
+        default=0.0,
+        metadata=_about("days recordings made by applications are kept; 0: for ever", number(0, 3660)),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -284,4 +297,4 @@ class Settings:
 
     def error_link_base(self, http_base: str) -> str:
         """Return what comes before the number in error links; ``http_base`` is the node's own URL."""
-        return self.errors.link_base or f"{http_base.rstrip('/')}/errors/"
+        return self.errors.link_base or f"{(self.http.public_url or http_base).rstrip('/')}/errors/"

@@ -14,8 +14,8 @@ from callwright.db.errors import DatabaseUnavailable
 _SCRIPTS = Path(__file__).parent / "migrations"
 
 
-def upgrade(connection: Connection) -> None:
-    """Run all missing migrations inside the caller's transaction: all of them happen, or none.
+def upgrade(connection: Connection, *, to: str = "head") -> None:
+    """Run the missing migrations up to ``to`` inside the caller's transaction: all of them happen, or none.
 
     Raise ``DatabaseUnavailable`` when the database was made by a newer version.
     """
@@ -23,7 +23,7 @@ def upgrade(connection: Connection) -> None:
     config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
     config.attributes["connection"] = connection
     try:
-        command.upgrade(config, "head")
+        command.upgrade(config, to)
     except CommandError as error:
         raise DatabaseUnavailable(
             f"the database cannot be brought to this version of callwright: {error}. It was probably made by a newer "

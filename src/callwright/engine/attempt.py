@@ -6,11 +6,14 @@ It is the one place where session descriptions and the media leg meet (RFC 3264)
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from callwright.engine.call import OutgoingCall
-from callwright.engine.interface import CallFailed
+from callwright.engine.interface import CallFailed, CallOrder
 from callwright.engine.media_client import Leg, MediaError
+from callwright.engine.trunks import Passage
 from callwright.media import offer_answer
+from callwright.media.codec import Codec
 from callwright.sip.headers import header_value
 from callwright.values.errors import PeerError
 from callwright.values.outcome import Outcome
@@ -26,16 +29,28 @@ class UnusableSound(PeerError):
 class Attempt:
     """A call from its order to the end of its dialog. ``handle`` is "" until the INVITE left.
 
-    ``answered`` is done when the call is up, or holds ``CallFailed``. ``gave_up`` says why we stopped trying, "" while
-    we do; ``verdict`` is the outcome when that is not the far end's to decide. ``media_lost`` is set when the leg's
-    worker died.
+    ``answered`` is done when the call is up, or holds ``CallFailed``. ``rang`` is set by the first 18x. ``gave_up``
+    says why we stopped trying, "" while we do; ``verdict`` is the outcome when that is not the far end's to decide.
+    ``media_lost`` is set when the leg's worker died. ``passage`` is the call's seat on its trunk, None without one.
     """
 
-    def __init__(self, *, call: OutgoingCall, leg: Leg, media_host: str, session_id: int) -> None:
+    def __init__(
+        self,
+        *,
+        call: OutgoingCall,
+        order: CallOrder,
+        passage: Passage | None,
+        leg: Leg,
+        media_host: str,
+        session_id: int,
+    ) -> None:
         self.call = call
+        self.order = order
+        self.passage = passage
         self.leg = leg
         self.handle = ""
         self.answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.rang = False
         self.gave_up = ""
         self.verdict: Outcome | None = None
         self.media_lost = False
@@ -49,7 +64,11 @@ class Attempt:
     def offer(self) -> bytes:
         """Our session description as an offer."""
         return offer_answer.offer(
-            self._media_host, self.leg.port, session_id=self._session_id, version=self._next_version()
+            self._media_host,
+            self.leg.port,
+            self._codecs(),
+            session_id=self._session_id,
+            version=self._next_version(),
         )
 
     def keep_early(self, tag: str, headers: tuple[tuple[str, str], ...], body: bytes) -> None:
@@ -65,7 +84,7 @@ class Attempt:
         """
         early = self._early.get(tag) or self._early.get("") or b""
         try:
-            self._connect(offer_answer.choose(body or early))
+            self._connect(offer_answer.choose(body or early, self._codecs()))
         except (PeerError, MediaError) as problem:
             raise UnusableSound(str(problem)) from problem
 
@@ -73,13 +92,29 @@ class Attempt:
         """Connect the leg as the far end now wants it and return our answer; raise ``UnusableSound``."""
         try:
             answer = offer_answer.answer(
-                body, self._media_host, self.leg.port, session_id=self._session_id, version=self._version + 1
+                body,
+                self._media_host,
+                self.leg.port,
+                self._codecs(),
+                session_id=self._session_id,
+                version=self._version + 1,
             )
             self._connect(answer.agreed)
         except (PeerError, MediaError) as problem:
             raise UnusableSound(str(problem)) from problem
         self._version += 1
         return answer.body
+
+    def forget_early(self) -> None:
+        """Another trunk is asked: what telephones behind the one before offered means nothing any more."""
+        self._early.clear()
+
+    def _codecs(self) -> Sequence[Codec]:
+        """What we offer: everything we speak, or what the trunk wants, in its order."""
+        if self.passage is None:
+            return offer_answer.CODECS
+        named = {codec.name: codec for codec in offer_answer.CODECS}
+        return [named[name] for name in self.passage.trunk.codecs if name in named]
 
     def _next_version(self) -> int:
         self._version += 1  # one higher whenever we describe ourselves again (RFC 3264 section 8)

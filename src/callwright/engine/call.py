@@ -200,9 +200,9 @@ class OutgoingCall:
 
     def _heard(self, event: LegEvent) -> None:
         match event:
-            case Digit(key=key, duration_ms=duration_ms) if not self._ended.done():
+            case Digit(key=key) if not self._ended.done():
                 self.keys.put(key)
-                self._progress("key", f"{key} ({duration_ms} ms)")
+                self._progress("key", key)
             case NoRtp(seconds=seconds):
                 log.warning(
                     f"No sound has arrived from the far end for {seconds:.0f} s.", action="no_rtp", call=self.call_id

@@ -21,8 +21,12 @@ from callwright.engine.call import OutgoingCall
 from callwright.engine.caller_identity import from_uri
 from callwright.engine.interface import CallFacts, CallFailed, CallOrder, CallProgress, Refusal
 from callwright.engine.media_client import Leg, MediaClient
-from callwright.engine.routes import Route, Routes
+from callwright.engine.routes import Route, Routes, TrunkRoute
 from callwright.engine.sip_socket import SipSocket
+from callwright.engine.trunk_identity import dress
+from callwright.engine.trunk_link import credentials_of
+from callwright.engine.trunk_setup import Trunk
+from callwright.engine.trunks import Passage
 from callwright.sip import event as sip_event
 from callwright.sip.caller import check_plan
 from callwright.sip.core import InvitePlan
@@ -30,6 +34,7 @@ from callwright.sip.dialog import SavedDialog
 from callwright.sip.errors import UnsafeText
 from callwright.sip.headers import header_value, safe_pairs
 from callwright.sip.uri import parse_sip_uri
+from callwright.sip.way import Way
 from callwright.values.destination import Destination
 from callwright.values.outcome import Cause, EndedBy, Outcome, RestCause, answered_outcome, failed_outcome
 
@@ -90,14 +95,18 @@ class CallEngine:
         on_answered: Callable[[CallFacts, bytes], Awaitable[None]],
     ) -> OutgoingCall:
         facts = CallFacts(call_id=order.call_id, destination=order.destination)
-        plan = await self._prepare(order, facts)
-        attempt = self._attempt(facts, await self._media.open_leg())
+        plan, passage = await self._prepare(order, facts)
+        attempt = await self._attempt(order, facts, passage)
         call = attempt.call
         self._preparing.add(attempt)
         try:
             await before_invite()
+            if passage is not None:
+                await passage.turn()
             self._invite(attempt, plan)
         except BaseException:
+            if passage is not None:
+                passage.release()
             await attempt.leg.close()
             raise
         finally:
@@ -148,18 +157,50 @@ class CallEngine:
 
     # --- the way up
 
-    async def _prepare(self, order: CallOrder, facts: CallFacts) -> InvitePlan:
-        """Return what to send, but for its sound; raise ``CallFailed`` when it can never be sent."""
+    async def _prepare(self, order: CallOrder, facts: CallFacts) -> tuple[InvitePlan, Passage | None]:
+        """Return what to send, but for its sound, and the call's seat on a trunk if it goes through one.
+
+        Raise ``CallFailed`` when it can never be sent, ``TrunksBusy`` when it cannot be sent now.
+        """
         sender = from_uri(order, domain=self._sip_domain)
         facts.originating = sender.removeprefix("sip:")
-        route = self._routes.find(order.destination)
+        route = self._routes.find(order.destination, trunk=order.trunk)
         if isinstance(route, Refusal):
             raise self._not_placed(facts, 404, route.reason)
+        if isinstance(route, TrunkRoute):
+            passage = await route.trunks.take(route.digits, order.call_id, route.only)
+            try:
+                return await self._located(self._trunk_plan(order, passage.trunk), passage.trunk, facts), passage
+            except UnsafeText as problem:
+                passage.release()
+                raise self._not_placed(facts, 400, str(problem)) from problem
+            except BaseException:
+                passage.release()
+                raise
         try:
             plan = _plan(route, sender, order.headers)
         except UnsafeText as problem:
             raise self._not_placed(facts, 400, str(problem)) from problem
-        facts.remote = "[{}]:{}".format(*plan.next_hop) if ":" in plan.next_hop[0] else "{}:{}".format(*plan.next_hop)
+        return await self._resolved(plan, facts), None
+
+    def _trunk_plan(self, order: CallOrder, trunk: Trunk) -> InvitePlan:
+        """Return what to send to a trunk; raise ``UnsafeText``."""
+        worn = dress(trunk, order, domain=self._sip_domain)
+        route = Route(request_uri=worn.request_uri, next_hop=trunk.address, credentials=credentials_of(trunk))
+        plan = _plan(route, worn.from_uri, worn.headers)
+        return replace(plan, from_display=worn.from_display, way=Way(transport=trunk.transport))
+
+    async def _located(self, plan: InvitePlan, trunk: Trunk, facts: CallFacts) -> InvitePlan:
+        """Return the plan with all places the trunk is at; a name nobody knows fails when the INVITE is sent."""
+        facts.remote = trunk.authority
+        with contextlib.suppress(OSError):
+            first, *others = await self._sip.locate(trunk.host, port=trunk.port, transport=trunk.transport)
+            facts.remote = _where(first.to)
+            return replace(plan, next_hop=first.to, way=first.way, alternatives=tuple(others))
+        return plan
+
+    async def _resolved(self, plan: InvitePlan, facts: CallFacts) -> InvitePlan:
+        facts.remote = _where(plan.next_hop)
         with contextlib.suppress(OSError):
             # So that the INVITE need not wait for it. A name nobody knows is found out again when the INVITE is sent:
             # it is the far end's fault, and has its place in the records.
@@ -167,7 +208,13 @@ class CallEngine:
             return replace(plan, next_hop=(address, plan.next_hop[1]))
         return plan
 
-    def _attempt(self, facts: CallFacts, leg: Leg) -> Attempt:
+    async def _attempt(self, order: CallOrder, facts: CallFacts, passage: Passage | None) -> Attempt:
+        try:
+            leg = await self._media.open_leg()
+        except BaseException:
+            if passage is not None:
+                passage.release()
+            raise
         call = OutgoingCall(
             facts=facts,
             leg=leg,
@@ -177,7 +224,14 @@ class CallEngine:
         )
         # Unique among our sessions, as RFC 8866 section 5.2 wants it: no two live at a time share a port.
         session_id = int(self._clock() * 1000) << 16 | leg.port
-        attempt = Attempt(call=call, leg=leg, media_host=self._media_host or leg.host, session_id=session_id)
+        attempt = Attempt(
+            call=call,
+            order=order,
+            passage=passage,
+            leg=leg,
+            media_host=self._media_host or leg.host,
+            session_id=session_id,
+        )
         return attempt
 
     def _invite(self, attempt: Attempt, plan: InvitePlan) -> None:
@@ -187,12 +241,40 @@ class CallEngine:
             raise self._not_placed(facts, 503, "the platform stopped")
         if attempt.media_lost:
             raise self._not_placed(facts, _MEDIA_LOST)
-        plan = replace(plan, body=attempt.offer())
         facts.initiated_at = self._clock()
-        attempt.handle = self._sip.core.invite(plan, self._now())
+        self._send_invite(attempt, plan)
+
+    def _send_invite(self, attempt: Attempt, plan: InvitePlan) -> None:
+        facts = attempt.call.facts
+        line = attempt.passage.line if attempt.passage is not None else None
+        facts.trunk = line.name if line is not None else ""
+        attempt.handle = self._sip.core.invite(replace(plan, body=attempt.offer()), self._now())
         self._attempts[attempt.handle] = attempt
         self._sip.pump()
-        self._progress(facts, "INVITE", plan.request_uri)
+        if line is not None:
+            line.leaves(self._now())  # not before: the next one keeps its distance from the moment this one was sent
+        self._progress(facts, "INVITE", f"{plan.request_uri} by {facts.trunk}" if facts.trunk else plan.request_uri)
+
+    def _goes_on(self, attempt: Attempt, event: sip_event.Failed) -> bool:
+        """Leave a call that its trunk could not carry to the next one, still the same attempt (ruling 26)."""
+        passage, facts = attempt.passage, attempt.call.facts
+        if passage is None:
+            return False
+        may_go_on = passage.fails(
+            event.code, local=event.local, rang=attempt.rang or self._is_given_up(attempt), retry_after_s=_asked(event)
+        )
+        if not may_go_on:
+            return False
+        self._attempts.pop(attempt.handle, None)
+        attempt.forget_early()
+        self._progress(facts, f"{event.code} {event.reason}", f"trunk {facts.trunk} could not carry the call")
+        plan = self._trunk_plan(attempt.order, passage.trunk)
+        facts.remote = passage.trunk.authority
+        self._send_invite(attempt, plan)
+        return True
+
+    def _is_given_up(self, attempt: Attempt) -> bool:
+        return bool(attempt.gave_up or attempt.verdict or attempt.media_lost or self._closing)
 
     async def _until_answered(self, attempt: Attempt, order: CallOrder) -> None:
         """Return when the call is up; raise ``CallFailed`` when it is not answered in time or at all."""
@@ -236,6 +318,8 @@ class CallEngine:
             return
         attempt = self._attempts.get(event.handle)
         if attempt is None:
+            if self._routes.trunks is not None:
+                self._routes.trunks.link.take(event)
             if isinstance(event, sip_event.ExtraAnswer):
                 log.warning(
                     "An answer that nobody waits for is hung up: its call was placed before a restart, or given up.",
@@ -248,6 +332,7 @@ class CallEngine:
             case sip_event.Trying():
                 self._progress(facts, "100 Trying")
             case sip_event.Provisional():
+                attempt.rang = attempt.rang or event.code >= 180
                 attempt.keep_early(event.tag, event.headers, event.body)
                 if facts.ringing_at is None and event.code in _RINGING:
                     facts.ringing_at = self._clock()
@@ -290,9 +375,11 @@ class CallEngine:
             attempt.is_answered()
 
     def _failed(self, attempt: Attempt, event: sip_event.Failed) -> None:
+        if self._goes_on(attempt, event):
+            return
         facts = attempt.call.facts
         self._progress(facts, f"{event.code} {event.reason}", "not answered")
-        facts.retry_after_s = _seconds(header_value(event.headers, "retry-after"))
+        facts.retry_after_s = _asked(event)
         reason = header_value(event.headers, "reason")
         detail = attempt.gave_up or (f"{event.reason}; {reason}" if reason else event.reason)
         ended_by = EndedBy.PLATFORM if attempt.gave_up or event.local else EndedBy.FAR_END
@@ -300,6 +387,8 @@ class CallEngine:
 
     def _over(self, attempt: Attempt, outcome: Outcome) -> None:
         self._attempts.pop(attempt.handle, None)
+        if attempt.passage is not None:
+            attempt.passage.release()
         attempt.call.over(outcome)
         attempt.fail()
         self._own(attempt.call.close_media(), f"close media of {attempt.call.call_id}")
@@ -386,6 +475,14 @@ def _platform_error(code: int, detail: str) -> Outcome:
 
 
 _MEDIA_LOST = _platform_error(500, "the media worker of this call died")
+
+
+def _asked(event: sip_event.Failed) -> int | None:
+    return _seconds(header_value(event.headers, "retry-after"))
+
+
+def _where(next_hop: tuple[str, int]) -> str:
+    return "[{}]:{}".format(*next_hop) if ":" in next_hop[0] else "{}:{}".format(*next_hop)
 
 
 def _seconds(value: str | None) -> int | None:

@@ -78,7 +78,7 @@ class Recorded:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallOrder:
     """One call to place. ``caller_id`` is digits, a SIP user or address, or "" (then ``service_name`` is the From
-    user).
+    user). ``trunk`` names the only trunk that may carry it, "" for whichever does.
     """
 
     call_id: CallId
@@ -88,6 +88,7 @@ class CallOrder:
     headers: tuple[tuple[str, str], ...] = ()
     ring_timeout_s: float = RING_TIMEOUT_S
     max_duration_s: float = MAX_CALL_DURATION_S
+    trunk: str = ""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -95,7 +96,8 @@ class CallFacts:
     """What happened on one leg so far. Times are epoch seconds; None means it did not happen.
 
     ``ended_at`` is when this side knew that the call is over: a BYE or refusal came, or our BYE or CANCEL left.
-    ``retry_after_s`` is what a refusal asked for (RFC 3261 section 20.33).
+    ``retry_after_s`` is what a refusal asked for (RFC 3261 section 20.33). ``trunk`` names the trunk that carried the
+    call last, "" for a call that goes without one.
     """
 
     call_id: CallId
@@ -109,6 +111,7 @@ class CallFacts:
     codec: str = ""
     remote: str = ""
     retry_after_s: int | None = None
+    trunk: str = ""
     media: dict[str, float] | None = None
 
 

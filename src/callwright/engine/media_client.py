@@ -51,6 +51,8 @@ __all__ = [
 log = structlog.get_logger()
 
 NO_RTP_S = 10.0
+HUNG_AFTER_S = 8
+"""A worker that does not answer for so many seconds, asked in each of them, is killed."""
 _ANSWER_TIMEOUT_S = 10.0
 _RESTART_PAUSE_S = 1.0
 
@@ -73,9 +75,10 @@ class _Place:
 class MediaClient:
     """Media workers and the legs they carry."""
 
-    def __init__(self, places: list[_Place]) -> None:
+    def __init__(self, *, places: list[_Place], hung_after_s: int) -> None:
         self.on_worker_lost: Callable[[list[Leg]], None] | None = None
         self._places = places
+        self._hung_after_s = hung_after_s
         self._numbers = itertools.count(1)
         self._replacing: set[asyncio.Task[None]] = set()
         self._up = asyncio.Event()
@@ -83,17 +86,25 @@ class MediaClient:
 
     @classmethod
     async def start(
-        cls, *, host: str, port_range: tuple[int, int], workers: int = 1, no_rtp_s: float = NO_RTP_S
+        cls,
+        *,
+        host: str,
+        port_range: tuple[int, int],
+        workers: int = 1,
+        no_rtp_s: float = NO_RTP_S,
+        hung_after_s: int = HUNG_AFTER_S,
     ) -> MediaClient:
         """Start `workers` processes that share the RTP ports of `port_range` (first, last) on the address `host`.
-        Raise `MediaError` when they do not come up; no process stays behind then.
+        Raise `MediaError` when they do not come up; no process stays behind then. A worker that says nothing for
+        `hung_after_s` seconds is killed, its legs are lost, and it is replaced.
         """
         first, last = port_range
         share = (last + 1 - first) // workers // 2 * 2
         if share < 2:
             raise MediaError(f"RTP ports {first} to {last} are too few for {workers} media workers")
         client = cls(
-            [
+            hung_after_s=hung_after_s,
+            places=[
                 _Place(
                     wire.Configure(
                         host=host,
@@ -103,7 +114,7 @@ class MediaClient:
                     )
                 )
                 for index in range(workers)
-            ]
+            ],
         )
         try:
             for place in client._places:
@@ -121,11 +132,13 @@ class MediaClient:
         """Process ids of the workers that run."""
         return [place.process.pid for place in self._places if place.process is not None]
 
-    async def open_leg(self) -> Leg:
-        """Open a leg on the least loaded worker; raise `MediaError` when there is no port or worker for it."""
+    async def open_leg(self, beside: Leg | None = None) -> Leg:
+        """Open a leg on the least loaded worker, or on that of another leg, which it can then be joined to. Raise
+        `MediaError` when there is no port or worker for it.
+        """
         try:
             async with asyncio.timeout(_ANSWER_TIMEOUT_S):
-                return await self._open_leg()
+                return await self._open_leg(beside)
         except TimeoutError as error:
             raise MediaError(f"no media worker answered within {_ANSWER_TIMEOUT_S:g} s") from error
 
@@ -159,11 +172,15 @@ class MediaClient:
         for place in self._places:
             self._empty(place)
 
-    async def _open_leg(self) -> Leg:
+    async def _open_leg(self, beside: Leg | None) -> Leg:
         while True:
             if self._closed:
                 raise MediaError("the media workers are closed")
             running = [place for place in self._places if place.process is not None]
+            if beside is not None:
+                running = [place for place in running if place.legs.get(beside.id) is beside]
+                if not running:
+                    raise MediaError("the leg to open another one beside is over")
             if running:
                 break
             await self._up.wait()
@@ -191,6 +208,7 @@ class MediaClient:
             place.configuration,
             on_report=lambda report: self._heard(place, report),
             on_lost=lambda process: self._lost(place, process),
+            hung_after_s=self._hung_after_s,
         )
         self._up.set()
 
@@ -208,7 +226,7 @@ class MediaClient:
                 opening = place.opening.get(number)
                 if opening is not None and not opening.done():
                     opening.set_exception(MediaError(reason))
-            case wire.Ready():
+            case wire.Ready() | wire.Pong():
                 pass
             case _:
                 leg = place.legs.get(report.leg)

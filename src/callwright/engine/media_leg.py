@@ -129,10 +129,12 @@ class Leg:
         codec: Codec,
         dtmf_payload: int | None,
         direction: Direction = Direction.SENDRECV,
+        tone_keys: bool | None = None,
     ) -> None:
         """Start sending and receiving, or change to what a re-INVITE agreed. Raise `MediaError` for a remote host
         that is not an IP address. `direction` is ours: while it does not send, playing stands still; while it does
-        not receive, missing RTP is not reported.
+        not receive, missing RTP is not reported. `tone_keys` says whether keys are looked for in the sound: when it is
+        None, if no telephone-event was agreed.
         """
         host, port = remote
         if codec.name not in _LAWS:
@@ -155,6 +157,7 @@ class Leg:
                 dtmf_payload=dtmf_payload,
                 send=direction.sends,
                 receive=direction.receives,
+                tone_keys=dtmf_payload is None if tone_keys is None else tone_keys,
             )
         )
 
@@ -229,11 +232,25 @@ class Leg:
         _check_keys(digits)
         self._tell(wire.SendKeys(leg=self.id, digits=digits))
 
-    def record_leg(self, path: str) -> None:
-        """Record the whole leg until it closes: two audio channels, the far end left and we right. A file that
-        cannot be written is logged and does not harm the leg.
+    def record_leg(self, path: str, *, mixed: bool = False, mute_keys: bool = False) -> None:
+        """Record the whole leg until it closes: two audio channels, the far end left and we right, or `mixed` into
+        one. With `mute_keys` both sides are silent in it while the far end, or who is joined to it, has a key down. A
+        file that cannot be written is logged and does not harm the leg.
         """
-        self._tell(wire.RecordLeg(leg=self.id, path=_checked_path(path)))
+        self._tell(wire.RecordLeg(leg=self.id, path=_checked_path(path), mixed=mixed, mute_keys=mute_keys))
+
+    def join(self, other: Leg, *, relay_keys: bool = False) -> None:
+        """Let the two far ends hear each other, until `part` or until one leg closes; a joint either had before is
+        over. What is played to a leg goes before what the other far end says. With `relay_keys` keys that come as
+        events are sent on. Raise `MediaError` when the legs are on different workers: see `MediaClient.open_leg`.
+        """
+        if self._send != other._send or self is other:
+            raise MediaError("only two legs of one media worker can be joined; open the second beside the first")
+        self._tell(wire.JoinLegs(leg=self.id, other=other.id, relay_keys=relay_keys))
+
+    def part(self) -> None:
+        """End the joint of this leg; nothing happens when it has none."""
+        self._tell(wire.PartLegs(leg=self.id))
 
     async def close(self) -> LegStats:
         """End the leg: playing stops, recordings end and their files are complete when this returns. Closing again

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import signal
 import socket
 import sys
 from collections.abc import Callable
@@ -18,6 +20,7 @@ log = structlog.get_logger()
 
 _START_TIMEOUT_S = 30.0
 _END_TIMEOUT_S = 8.0
+_BEAT_S = 1.0
 
 
 class WorkerProcess(asyncio.Protocol):
@@ -28,9 +31,13 @@ class WorkerProcess(asyncio.Protocol):
         *,
         on_report: Callable[[wire.Report], None],
         on_lost: Callable[[WorkerProcess], None],
+        hung_after_s: int,
     ) -> None:
         self._on_report = on_report
         self._on_lost = on_lost
+        self._hung_after_s = hung_after_s
+        self._unanswered = 0
+        self._beat: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
         self._frames = wire.Frames()
         self._unsent = bytearray()
@@ -46,16 +53,18 @@ class WorkerProcess(asyncio.Protocol):
         *,
         on_report: Callable[[wire.Report], None],
         on_lost: Callable[[WorkerProcess], None],
+        hung_after_s: int,
     ) -> WorkerProcess:
         """Start a worker and return when it is ready; raise OutsideError when it does not come up. When this is
         cancelled no process stays.
         """
-        worker = cls(on_report=on_report, on_lost=on_lost)
+        worker = cls(on_report=on_report, on_lost=on_lost, hung_after_s=hung_after_s)
         try:
             async with asyncio.timeout(_START_TIMEOUT_S):
                 await worker._spawn()
                 worker.tell(configuration)
                 await worker._ready
+                worker._beat = worker._loop.call_later(_BEAT_S, worker._ask)
         except (TimeoutError, OSError) as error:
             worker.kill()
             if worker._process is not None:
@@ -63,6 +72,9 @@ class WorkerProcess(asyncio.Protocol):
             raise OutsideError(f"the media worker did not start: {str(error) or 'it took too long'}") from error
         except asyncio.CancelledError:
             worker.kill()
+            if worker._process is not None:
+                # It was killed, so this is short; leaving before would leave its remains to nobody.
+                await worker._process.wait()
             raise
         return worker
 
@@ -95,6 +107,7 @@ class WorkerProcess(asyncio.Protocol):
             await self._process.wait()
         except asyncio.CancelledError:
             self.kill()
+            await self._process.wait()
             raise
 
     def kill(self) -> None:
@@ -112,6 +125,7 @@ class WorkerProcess(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is one by what it can do, not by class
 
     def data_received(self, data: bytes) -> None:
+        self._unanswered = 0
         for body in self._frames.feed(data):
             for report in wire.read_reports(body):
                 if isinstance(report, wire.Ready):
@@ -120,14 +134,38 @@ class WorkerProcess(asyncio.Protocol):
                     self._on_report(report)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if not self._ready.done():
+        if self._beat is not None:
+            self._beat.cancel()
+        if self._ending:
+            self._ready.cancel()
+        elif not self._ready.done():
             self._ready.set_exception(OSError("it ended while starting; its own message is on standard error"))
-        elif not self._ending:
+        else:
             self._ending = True
             self.kill()
             self._on_lost(self)
 
     # inside
+
+    def _ask(self) -> None:
+        """Ask whether the worker is alive. Questions are counted, not seconds: when this process stood still itself,
+        the answers lie in the socket and are read before the next question.
+        """
+        if self._ending or self._transport is None:
+            return
+        if self._unanswered >= self._hung_after_s:
+            log.error(
+                f"A media worker has not answered for {self._unanswered} s and is killed.",
+                action="media.worker_hung",
+                pid=self.pid,
+            )
+            # Its end closes the connection, which then counts as any other loss.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+            return
+        self._unanswered += 1
+        self.tell(wire.Ping())
+        self._beat = self._loop.call_later(_BEAT_S, self._ask)
 
     async def _spawn(self) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -140,6 +178,8 @@ class WorkerProcess(asyncio.Protocol):
                     "--fd",
                     str(theirs.fileno()),
                     pass_fds=(theirs.fileno(),),
+                    # The worker's matrices are small: more threads would only wait for each other within a tick.
+                    env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
                     stdin=asyncio.subprocess.DEVNULL,
                 )
             ours.setblocking(False)

@@ -1,7 +1,7 @@
 """Which way a call leaves this node: from a destination to a next hop, or the reason why there is none (ruling 16).
 
-Trunks come later; until then telephone numbers are carried by the simulated phone network (its test numbers only)
-and SIP addresses are called directly.
+Test numbers go to the simulated phone network while it runs, other telephone numbers to the trunks that carry them;
+SIP addresses are called directly.
 """
 
 from __future__ import annotations
@@ -9,12 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from callwright.engine.interface import Refusal
+from callwright.engine.trunks import Trunks
 from callwright.sip.auth import Credentials
 from callwright.sip.uri import parse_sip_uri
 from callwright.values.destination import Destination, DestinationKind
 from callwright.values.errors import PeerError
 
 TEST_NUMBER_PREFIX = "99900"  # an unassigned country code: no real subscriber can be reached by accident
+
+_ADD_TRUNK = "callwright trunk add NAME --host HOST"
 
 _NOT_AVAILABLE = {
     DestinationKind.LOC: "Inbound services are not available",
@@ -34,6 +37,15 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TrunkRoute:
+    """Trunks carry this number; which one is chosen when the call is placed. ``only`` names the one that must."""
+
+    trunks: Trunks
+    digits: str
+    only: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sandbox:
     """The simulated phone network beside this node."""
 
@@ -44,26 +56,35 @@ class Sandbox:
 class Routes:
     """The routes of this node. ``sandbox`` is None on a node that runs without the simulated phone network."""
 
-    def __init__(self, *, sandbox: Sandbox | None = None) -> None:
+    def __init__(self, *, sandbox: Sandbox | None = None, trunks: Trunks | None = None) -> None:
         self.sandbox = sandbox
+        self.trunks = trunks
 
-    def find(self, destination: Destination) -> Route | Refusal:
-        """Return the route to a destination, or why there is none."""
+    def find(self, destination: Destination, *, trunk: str = "") -> Route | TrunkRoute | Refusal:
+        """Return the route to a destination, or why there is none. ``trunk`` names the only way that counts."""
         match destination.kind:
             case DestinationKind.TEL:
-                return self._to_number(destination.address)
+                return self._to_number(destination.address, trunk)
             case DestinationKind.SIP:
                 return self._to_address(destination.address)
             case kind:
                 return Refusal(reason=_NOT_AVAILABLE[kind])
 
-    def _to_number(self, digits: str) -> Route | Refusal:
+    def _to_number(self, digits: str, trunk: str) -> Route | TrunkRoute | Refusal:
+        is_test = self.sandbox is not None and digits.startswith(TEST_NUMBER_PREFIX)
+        if self.trunks is not None and (trunk or not is_test) and self.trunks.carry(digits, trunk):
+            return TrunkRoute(trunks=self.trunks, digits=digits, only=trunk)
+        if self.trunks is not None and self.trunks.lines and not is_test:
+            return Refusal(reason=f"No route: none of the trunks carries {digits}; add one: {_ADD_TRUNK}")
         if self.sandbox is None:
-            return Refusal(reason="No route: no trunk is configured and the simulated phone network is off")
-        if not digits.startswith(TEST_NUMBER_PREFIX):
+            return Refusal(
+                reason="No route: no trunk is configured and the simulated phone network is off; "
+                f"add a trunk: {_ADD_TRUNK}"
+            )
+        if not is_test:
             return Refusal(
                 reason=f"No route: the simulated phone network only has numbers that start with "
-                f"{TEST_NUMBER_PREFIX}, for example tel:999005550001"
+                f"{TEST_NUMBER_PREFIX}, for example tel:999005550001; for others add a trunk: {_ADD_TRUNK}"
             )
         host, port = self.sandbox.address
         uri = f"sip:{digits}@{host}:{port};user=phone"

@@ -10,7 +10,7 @@ from callwright.sip import event as sip_event
 from callwright.sip.ask import AskPlan
 from callwright.sip.auth import Credentials
 from callwright.sip.event import AskDone, PingDone
-from callwright.sip.way import Way
+from callwright.sip.way import Target, Way
 
 CHECK_TIMEOUT_S = 4.0
 
@@ -49,9 +49,9 @@ class TrunkLink:
         finally:
             self._asks.pop(handle, None)
 
-    async def resolve(self, host: str) -> str:
-        """Return the address of a host; raise OSError when it has none."""
-        return await self._sip.resolve(host)
+    async def locate(self, trunk: Trunk) -> list[Target]:
+        """Return where a trunk's requests go, in the order to try; raise OSError when that is nowhere."""
+        return await self._sip.locate(trunk.host, port=trunk.port, transport=trunk.transport)
 
     def take(self, event: sip_event.Event) -> None:
         """Hand an answer to whoever waits for it; others are none of ours."""

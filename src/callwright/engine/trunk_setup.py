@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass, field
 
 from callwright.media.offer_answer import CODECS
+from callwright.sip.uri import is_literal
 from callwright.sip.way import Transport
 from callwright.values.errors import RequestError
 
@@ -41,7 +42,7 @@ class TrunkPrefix:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trunk:
-    """One trunk. ``port`` 0 is the one its transport usually has.
+    """One trunk. ``port`` 0 is found by SRV, or the one its transport usually has.
 
     None for ``max_calls`` and ``max_cps`` is no limit; ``check_every_s`` 0 is no health check.
 
@@ -73,8 +74,8 @@ class Trunk:
 
     @property
     def address(self) -> tuple[str, int]:
-        """Where its requests are sent: host and port."""
-        return self.host, self.port or self.transport.default_port
+        """Where its requests are sent: host and port; 0 for a name whose port is found by SRV (RFC 3263)."""
+        return self.host, self.port or (self.transport.default_port if is_literal(self.host) else 0)
 
     @property
     def authority(self) -> str:

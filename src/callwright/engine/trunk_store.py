@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, delete, insert, select
+from sqlalchemy import Connection, RowMapping, delete, insert, select, update
 
 from callwright.db.sealing import secret_box
 from callwright.engine.trunk_setup import Trunk, TrunkPrefix, check_trunk
@@ -75,6 +75,11 @@ def remove_trunk(c: Connection, name: str) -> bool:
     c.execute(delete(trunk_prefixes).where(trunk_prefixes.c.trunk_id == trunk_id))
     c.execute(delete(trunks).where(trunks.c.id == trunk_id))
     return True
+
+
+def enable_trunk(c: Connection, name: str, *, enabled: bool) -> bool:
+    """Switch a trunk on or off; return False when there is none of that name."""
+    return c.execute(update(trunks).where(trunks.c.name == name).values(enabled=enabled)).rowcount == 1
 
 
 def _trunk(c: Connection, row: RowMapping, prefixes: tuple[TrunkPrefix, ...]) -> Trunk:

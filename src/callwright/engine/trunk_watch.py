@@ -28,6 +28,8 @@ class TrunkWatch:
         self._nudged = asyncio.Event()
         self._checking = asyncio.create_task(self._check(), name=f"check trunk {line.name}")
         self._registering = asyncio.create_task(self._register(), name=f"register at trunk {line.name}")
+        for task in (self._checking, self._registering):
+            task.add_done_callback(_report_failure)
 
     async def close(self) -> None:
         """Stop checking and take the registration back; a registrar that stays silent is not waited for long."""
@@ -104,6 +106,13 @@ class TrunkWatch:
                     )
                 case machine.Unregistered():
                     log.info("Not registered at a trunk any more.", action="trunk_unregistered", trunk=line.name)
+
+
+def _report_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (problem := task.exception()) is not None:
+        log.error(
+            "A trunk is not watched any more.", action="trunk_watch_failed", task=task.get_name(), exc_info=problem
+        )
 
 
 def _now() -> float:

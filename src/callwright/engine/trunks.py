@@ -50,10 +50,6 @@ class Passage:
                 return
             await asyncio.sleep(at - now)
 
-    def leaves(self) -> None:
-        """Note that the INVITE leaves."""
-        self.line.leaves(_now())
-
     def fails(self, code: int, *, local: bool, rang: bool, retry_after_s: int | None) -> bool:
         """Note how the INVITE failed; True when another trunk is to try, which then is ``line``.
 
@@ -126,14 +122,14 @@ class Trunks:
         await self.set_up(())
 
     def carry(self, digits: str, only: str = "") -> bool:
-        """Whether a trunk that is enabled carries a number, be it busy or down; ``only`` names the one that counts."""
+        """Whether an enabled trunk carries a number, be it busy or down; ``only`` names the one that shall, anyway."""
         return bool(self._ordered(digits, only))
 
     async def take(self, digits: str, call_id: CallId, only: str = "") -> Passage:
         """Choose a trunk for a number and wait for its turn there; raise ``TrunksBusy`` when none can take it now.
 
         The best trunk that may send at once is taken, else the one whose turn comes first. Those that asked to be left
-        alone (Retry-After) come last. ``only`` names a trunk that is to be taken instead of all others.
+        alone (Retry-After) come last. ``only`` names a trunk that is to be taken whatever numbers it carries.
         """
         now = _now()
         lines = self._ordered(digits, only)
@@ -156,8 +152,10 @@ class Trunks:
         return passage
 
     def _ordered(self, digits: str, only: str) -> list[TrunkLine]:
-        candidates = [line.trunk for line in self._lines.values() if only in ("", line.name)]
-        return [self._lines[trunk.name] for trunk in in_order(candidates, digits, self._chance)]
+        if only:
+            return [self._lines[only]] if only in self._lines else []
+        trunks = (line.trunk for line in self._lines.values())
+        return [self._lines[trunk.name] for trunk in in_order(trunks, digits, self._chance)]
 
 
 def _now() -> float:

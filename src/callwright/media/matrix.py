@@ -12,7 +12,7 @@ import numpy as np
 from callwright.media import rtp
 from callwright.media.arena import Arena
 from callwright.media.codec import FRAME_SAMPLES
-from callwright.media.g711 import DECODE, Law, Pcm
+from callwright.media.g711 import DECODE, ENCODE, Law, Pcm
 
 PACKET_BYTES = rtp.HEADER_BYTES + FRAME_SAMPLES
 
@@ -37,6 +37,7 @@ class Playout:
         self._position = np.zeros(capacity, np.int64)
         self._step = np.zeros(capacity, np.int64)
         self._left = np.zeros(capacity, np.int64)
+        self._idle = np.zeros(0, np.bool_)
         self.packets[:, 0] = rtp.VERSION_BITS
 
     def attach(self, row: int, *, ssrc: int, sequence: int, timestamp: int) -> None:
@@ -89,10 +90,20 @@ class Playout:
         self.sent[rows] += 1
         self._position[rows] += self._step[rows]
         left = self._left[rows]
+        self._idle = left == 0
         self._left[rows] = np.maximum(left - 1, 0)
         ended = np.asarray(rows[left == 1], np.int64)
         self._position[ended], self._step[ended] = self.law[ended], 0
         return ended
+
+    def overlay(self, rows: rtp.Ints, frames: Pcm) -> None:
+        """Put a frame of sound into each of the packets that `tick` built for these rows, where nothing is played."""
+        index = np.minimum(np.searchsorted(self.rows, rows), max(len(self.rows) - 1, 0))
+        if not len(self.rows):
+            return
+        taken = (self.rows[index] == rows) & self._idle[index]
+        samples = np.ascontiguousarray(frames[taken]).view(np.uint16)
+        self.packets[index[taken], rtp.HEADER_BYTES :] = ENCODE[self.law[rows[taken]][:, None], samples]
 
     def skip(self, ticks: int) -> None:
         """Ticks were missed: timestamps move on without packets (RFC 3550, 5.1: they follow the sampling clock)."""

@@ -38,7 +38,9 @@ class OpenLeg(Message, tag="open"):
 
 
 class ConnectLeg(Message, tag="connect"):
-    """Start, or change, the stream of a leg. `law` is PCMA or PCMU."""
+    """Start, or change, the stream of a leg. `law` is PCMA or PCMU; `tone_keys` says whether keys are also looked for
+    in the sound.
+    """
 
     leg: int
     host: str
@@ -48,6 +50,7 @@ class ConnectLeg(Message, tag="connect"):
     dtmf_payload: int | None
     send: bool
     receive: bool
+    tone_keys: bool = False
 
 
 class Play(Message, tag="play"):
@@ -85,10 +88,28 @@ class StopRecording(Message, tag="stop_recording"):
 
 
 class RecordLeg(Message, tag="record_leg"):
-    """Record the whole leg in two audio channels, the far end left and we right, until it closes."""
+    """Record the whole leg until it closes: in two audio channels, the far end left and we right, or `mixed` in one.
+    With `mute_keys` keys are left out.
+    """
 
     leg: int
     path: str
+    mixed: bool = False
+    mute_keys: bool = False
+
+
+class JoinLegs(Message, tag="join"):
+    """Let two legs of this worker hear each other. Keys pressed on one are sent on the other with `relay_keys`."""
+
+    leg: int
+    other: int
+    relay_keys: bool = False
+
+
+class PartLegs(Message, tag="part"):
+    """End the joint of a leg, if it has one."""
+
+    leg: int
 
 
 class CloseLeg(Message, tag="close"):
@@ -97,6 +118,10 @@ class CloseLeg(Message, tag="close"):
 
 class AskReport(Message, tag="ask_report"):
     pass
+
+
+class Ping(Message, tag="ping"):
+    """Answered by `Pong` as soon as the worker comes to it: a worker that does not is hung."""
 
 
 Command = (
@@ -109,8 +134,11 @@ Command = (
     | Record
     | StopRecording
     | RecordLeg
+    | JoinLegs
+    | PartLegs
     | CloseLeg
     | AskReport
+    | Ping
 )
 
 # From the worker
@@ -120,6 +148,10 @@ class Ready(Message, tag="ready"):
     """The worker is configured; `legs` is how many it can hold."""
 
     legs: int
+
+
+class Pong(Message, tag="pong"):
+    pass
 
 
 class LegOpened(Message, tag="opened"):
@@ -227,6 +259,7 @@ class Trouble(Message, tag="trouble"):
 
 Report = (
     Ready
+    | Pong
     | LegOpened
     | LegRefused
     | PlaybackDone

@@ -64,6 +64,8 @@ class Reception:
         self._first_at = np.zeros(capacity, np.float64)
         self.last_at = np.zeros(capacity, np.float64)
         self._listening = np.zeros(capacity, np.bool_)
+        self.listened = np.zeros(0, np.int64)
+        """The rows whose sound is collected, in ascending order."""
         self._buffer = JitterBuffer(capacity)
 
     def attach(self, row: int) -> None:
@@ -71,7 +73,8 @@ class Reception:
         for counts in (self._received, self._expected_before, self._ignored, self._jitter, self._first_at):
             counts[row] = 0
         self.last_at[row] = 0
-        self._seen[row] = self._has_transit[row] = self._listening[row] = False
+        self._seen[row] = self._has_transit[row] = False
+        self.listen(row, False)
         self._base[row] = self._highest[row] = 0
 
     def set_stream(self, row: int, *, law: Law, payload_type: int, event_types: tuple[int, ...]) -> None:
@@ -87,6 +90,7 @@ class Reception:
         if listening and not self._listening[row]:
             self._buffer.start(row)
         self._listening[row] = listening
+        self.listened = np.flatnonzero(self._listening)
 
     def understands(self, row: int, payload_type: int) -> bool:
         """Whether a payload type belongs to the row's stream."""

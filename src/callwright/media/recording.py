@@ -18,6 +18,9 @@ from callwright.media.silence import SoundDetector
 
 BLOCK_FRAMES = FRAMES_PER_SECOND
 BEFORE_FRAMES = 15
+MUTED_BACK_FRAMES = 5
+MUTED_ON_FRAMES = 12
+_SPREAD = 7
 _LONGEST_S = 1e9
 _NO_LIMIT = np.iinfo(np.int64).max
 
@@ -115,17 +118,26 @@ class Recordings:
 
 
 class Tapes:
-    """Whole-leg recordings: the far end in the left audio channel and what we sent in the right one."""
+    """Whole-leg recordings: the far end in the left audio channel and what we sent in the right one.
+
+    A row may be muted, also some frames back: a key is known as one only after it was heard for a moment.
+    """
 
     def __init__(self, capacity: int) -> None:
-        self._block = np.zeros((capacity, BLOCK_FRAMES, FRAME_SAMPLES, 2), np.int16)
+        self._block = np.zeros((capacity, BLOCK_FRAMES + MUTED_BACK_FRAMES, FRAME_SAMPLES, 2), np.int16)
         self._fill = np.zeros(capacity, np.int64)
+        self._limit = np.zeros(capacity, np.int64)
+        self._muted = np.zeros(capacity, np.bool_)
+        self._muted_still = np.zeros(capacity, np.int64)
         self._active = np.zeros(capacity, np.bool_)
         self.rows: Ints = np.zeros(0, np.int64)
 
     def start(self, row: int) -> None:
         """Begin a row's recording."""
-        self._fill[row] = 0
+        self._fill[row] = self._muted_still[row] = 0
+        self._muted[row] = False
+        # First blocks differ in length, so that tapes begun together do not all go to the disk in one tick.
+        self._limit[row] = MUTED_BACK_FRAMES + 1 + _SPREAD * row % BLOCK_FRAMES
         self._active[row] = True
         self.rows = np.flatnonzero(self._active)
 
@@ -135,13 +147,31 @@ class Tapes:
         self.rows = np.flatnonzero(self._active)
         return self._block[row, : int(self._fill[row])].reshape(-1, 2).copy()
 
+    def mute(self, row: int) -> None:
+        """Leave out a row's sound from a moment ago until `unmute`."""
+        self._muted[row] = True
+        self._block[row, max(int(self._fill[row]) - MUTED_BACK_FRAMES, 0) : int(self._fill[row])] = 0
+
+    def unmute(self, row: int) -> None:
+        """Take up a row's sound again, once what is still in the jitter buffer has passed."""
+        self._muted[row] = False
+        self._muted_still[row] = MUTED_ON_FRAMES
+
     def add(self, rows: Ints, received: Pcm, sent: Pcm) -> list[Block]:
-        """Take one frame of each direction for each of `rows`; return full blocks."""
+        """Take one frame of each direction for each of `rows`; return blocks that are complete."""
         fill = self._fill[rows]
         self._block[rows, fill, :, 0] = received
         self._block[rows, fill, :, 1] = sent
+        still = self._muted_still[rows]
+        muted = self._muted[rows] | (still > 0)
+        self._block[rows[muted], fill[muted]] = 0
+        self._muted_still[rows] = np.maximum(still - 1, 0)
         self._fill[rows] = fill + 1
-        full = rows[fill + 1 == BLOCK_FRAMES].tolist()
-        blocks = [Block(row, self._block[row].reshape(-1, 2).copy()) for row in full]
-        self._fill[full] = 0
+        blocks = []
+        for row in rows[fill + 1 >= self._limit[rows]].tolist():
+            length = int(self._limit[row]) - MUTED_BACK_FRAMES
+            blocks.append(Block(row, self._block[row, :length].reshape(-1, 2).copy()))
+            self._block[row, :MUTED_BACK_FRAMES] = self._block[row, length : length + MUTED_BACK_FRAMES].copy()
+            self._fill[row] = MUTED_BACK_FRAMES
+            self._limit[row] = BLOCK_FRAMES + MUTED_BACK_FRAMES
         return blocks

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 
 from callwright.media import rtcp
 from callwright.media.codec import DTMF_PAYLOAD, FRAME_SAMPLES, SAMPLE_RATE
-from callwright.media.dtmf import KeyReceiver, KeySender
+from callwright.media.dtmf import KeyDown, KeyReceiver, KeySender
 from callwright.media.g711 import Law
 from callwright.media.matrix import Playout
 from callwright.media.protocol import LegStats, Record
 from callwright.media.reception import Reception
 from callwright.media_worker.player import Player
 from callwright.media_worker.ports import SocketPair
+from callwright.media_worker.probation import Probation
 from callwright.media_worker.recorder import Tape
 
 _LAST_PORT = 65_535
@@ -32,8 +33,11 @@ class Recording:
 
 @dataclass(slots=True, eq=False)
 class Leg:
-    """Everything of one leg that is not in the arrays. `latched` is the source its RTP is locked to,
-    `turn` when in five seconds its RTCP report is sent."""
+    """Everything of one leg that is not in the arrays. `latched` is the source its RTP comes from,
+    `locked` whether the kernel keeps others out, and `moves` how often that source may still become another one. `turn`
+    is when in five seconds its RTCP report is sent. Keys in the sound are told when `tone_keys` says so;
+    `last_event` is the last key heard otherwise, and `tone_told` whether the tone that is down was told.
+    """
 
     number: int
     row: int
@@ -45,9 +49,19 @@ class Leg:
     connected: bool = False
     remote: tuple[str, int] | None = None
     latched: tuple[str, int] | None = None
+    locked: bool = False
+    moves: int = 1
+    probation: Probation = field(default_factory=Probation)
     dtmf_payload: int | None = None
     recording: Recording | None = None
     tape: Tape | None = None
+    mixes: bool = False
+    mutes: bool = False
+    partner: Leg | None = None
+    relay_keys: bool = False
+    tone_keys: bool = False
+    tone_told: bool = False
+    last_event: KeyDown | None = None
     open_tapes: int = 0
     closing: bool = False
     stray: int = 0
@@ -55,6 +69,17 @@ class Leg:
     round_trip_s: float | None = None
     sender_report: tuple[int, float] | None = None
     reported: tuple[int, int] = (0, 0)
+
+    @property
+    def hears_tones(self) -> bool:
+        """Whether keys are looked for in its sound."""
+        return self.tone_keys or (self.mutes and self.tape is not None)
+
+    @property
+    def hears(self) -> bool:
+        """Whether anything is done with the sound it receives."""
+        recording = self.recording is not None and self.recording.tape is not None
+        return recording or self.tape is not None or self.partner is not None or self.hears_tones
 
     @property
     def target(self) -> tuple[str, int] | None:
@@ -70,12 +95,12 @@ class Leg:
     def sender(self) -> Callable[[memoryview | bytes], int] | None:
         """How one packet leaves, or None while nobody is known to take it."""
         rtp: socket.socket = self.sockets.rtp
-        if self.latched is not None:
+        if self.locked:
             return rtp.send
-        remote = self.remote
-        if remote is None:
+        target = self.target
+        if target is None:
             return None
-        return lambda packet: rtp.sendto(packet, remote)
+        return lambda packet: rtp.sendto(packet, target)
 
     def rtcp_target(self) -> tuple[str, int] | None:
         """The port above RTP's (RFC 3550, section 11), if there is one."""

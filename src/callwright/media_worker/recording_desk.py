@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from callwright.media import tones
+from callwright.media.g711 import Pcm
 from callwright.media.matrix import Playout
 from callwright.media.protocol import Record, RecordingDone, Report, Trouble
-from callwright.media.reception import Reception
 from callwright.media.recording import Recordings, Tapes
+from callwright.media.rtp import Ints
 from callwright.media.sounds import Tone
 from callwright.media.wav import WavFormat
 from callwright.media_worker.leg import Leg, Recording
@@ -22,45 +23,47 @@ _BEEP = Tone(frequencies=(tones.BEEP_HZ,), ms=tones.BEEP_MS, level_dbm0=tones.BE
 _NO_PCM = np.zeros(0, np.int16)
 
 
+def _mixed(samples: Pcm) -> Pcm:
+    """Both audio channels as one."""
+    both = samples.astype(np.int32).sum(axis=1)
+    return np.asarray(np.clip(both, -32768, 32767), np.int16)
+
+
 class RecordingDesk:
-    """What is being recorded on which leg. `by_row` is the worker's own table; `files_closed` is called whenever a
-    file of a leg is complete.
+    """What is being recorded on which leg. `by_row` is the worker's own table; `attend` is called when a leg's sound is
+    needed, or not any more, and `files_closed` whenever a file of a leg is complete.
     """
 
     def __init__(
         self,
         playout: Playout,
-        reception: Reception,
         recorder: Recorder,
         by_row: Sequence[Leg | None],
         *,
         say: Callable[[Report], None],
+        attend: Callable[[Leg], None],
         files_closed: Callable[[Leg], None],
     ) -> None:
         self._playout = playout
-        self._reception = reception
         self._recorder = recorder
         self._by_row = by_row
         self._say = say
+        self._attend = attend
         self._files_closed = files_closed
         self._recordings = Recordings(len(by_row))
         self._tapes = Tapes(len(by_row))
 
-    def capture(self) -> None:
-        """Take this tick's frame of every leg that is listened to."""
+    def capture(self, heard: Ints, frames: Pcm) -> None:
+        """Take this tick's frame of every leg; `heard` is ascending and says whose `frames` they are."""
         recording, taped = self._recordings.rows, self._tapes.rows
-        if not len(recording) and not len(taped):
-            return
-        rows = np.union1d(recording, taped)
-        frames = self._reception.frames(rows)
         if len(taped):
             sent = self._playout.sound_sent(taped)
-            for block in self._tapes.add(taped, frames[np.searchsorted(rows, taped)], sent):
+            for block in self._tapes.add(taped, frames[np.searchsorted(heard, taped)], sent):
                 leg = self._by_row[block.row]
                 if leg is not None and leg.tape is not None:
-                    self._recorder.write(leg.tape, block.samples)
+                    self._recorder.write(leg.tape, _mixed(block.samples) if leg.mixes else block.samples)
         if len(recording):
-            blocks, over = self._recordings.add(recording, frames[np.searchsorted(rows, recording)])
+            blocks, over = self._recordings.add(recording, frames[np.searchsorted(heard, recording)])
             for block in blocks:
                 leg = self._by_row[block.row]
                 if leg is not None and leg.recording is not None and leg.recording.tape is not None:
@@ -100,9 +103,9 @@ class RecordingDesk:
         assert recording.tape is not None
         self._recorder.write(recording.tape, self._recordings.stop(leg.row))
         self._recorder.close(recording.tape)
-        self._listen(leg)
+        self._attend(leg)
 
-    def record_leg(self, leg: Leg, path: str) -> None:
+    def record_leg(self, leg: Leg, path: str, *, mixed: bool, mute_keys: bool) -> None:
         """Record everything on a leg until it closes."""
         if leg.tape is not None:
             self._trouble(leg, path, "the leg is being recorded already")
@@ -114,19 +117,33 @@ class RecordingDesk:
                 self._trouble(leg, path, error)
             self._files_closed(leg)
 
-        leg.tape = Tape(path, WavFormat.PCM16, 2, closed, lambda: self.stop_tape(leg))
+        leg.tape = Tape(path, WavFormat.PCM16, 1 if mixed else 2, closed, lambda: self.stop_tape(leg))
+        leg.mixes, leg.mutes = mixed, mute_keys
         leg.open_tapes += 1
         self._recorder.open(leg.tape, _NO_PCM)
         self._tapes.start(leg.row)
-        self._listen(leg)
+        self._attend(leg)
 
     def stop_tape(self, leg: Leg) -> None:
         """End a leg's whole-leg recording, if there is one."""
         tape, leg.tape = leg.tape, None
         if tape is not None:
-            self._recorder.write(tape, self._tapes.stop(leg.row))
+            rest = self._tapes.stop(leg.row)
+            self._recorder.write(tape, _mixed(rest) if leg.mixes else rest)
             self._recorder.close(tape)
-            self._listen(leg)
+            self._attend(leg)
+
+    def mute(self, leg: Leg) -> None:
+        """A key is down: leave it out of the leg's recording, and of its partner's, which hears it."""
+        for one in (leg, leg.partner):
+            if one is not None and one.mutes:
+                self._tapes.mute(one.row)
+
+    def unmute(self, leg: Leg) -> None:
+        """The key was let go."""
+        for one in (leg, leg.partner):
+            if one is not None and one.mutes:
+                self._tapes.unmute(one.row)
 
     def _start(self, leg: Leg, recording: Recording) -> None:
         order = recording.order
@@ -149,7 +166,7 @@ class RecordingDesk:
             max_silence_s=order.max_silence_s,
             max_initial_silence_s=order.max_initial_silence_s,
         )
-        self._listen(leg)
+        self._attend(leg)
 
     def _done(self, leg: Leg, recording: Recording, seconds: float, how: str, reason: str) -> None:
         self._say(
@@ -163,10 +180,6 @@ class RecordingDesk:
                 reason=reason,
             )
         )
-
-    def _listen(self, leg: Leg) -> None:
-        recording = leg.recording is not None and leg.recording.tape is not None
-        self._reception.listen(leg.row, recording or leg.tape is not None)
 
     def _trouble(self, leg: Leg, path: str, reason: str) -> None:
         self._say(Trouble(leg=leg.number, action="media.record_leg", text=f"{path} is not recorded: {reason}"))

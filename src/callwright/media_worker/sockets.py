@@ -33,13 +33,14 @@ class Batch:
 class Sockets:
     """The epoll set of the worker.
 
-    A leg's RTP socket hears everyone until a packet of its stream arrives; then it is connected to that source
-    (symmetric RTP, RFC 4961), and the kernel keeps strangers out.
+    A leg's RTP socket hears everyone until it is known where its stream comes from; then it is connected to that
+    source (symmetric RTP, RFC 4961), and the kernel keeps strangers out. `accepted` reads a datagram and returns the
+    packet if it belongs to the leg's stream.
     """
 
-    def __init__(self, accepts: Callable[[Leg, bytes], bool]) -> None:
+    def __init__(self, accepted: Callable[[Leg, bytes], rtp.Packet | None]) -> None:
         self._epoll = select.epoll()
-        self._accepts = accepts
+        self._accepted = accepted
         self._latched: dict[int, tuple[int, Callable[[memoryview], int]]] = {}
         self._open: dict[int, Leg] = {}
         self._rtcp: dict[int, Leg] = {}
@@ -60,11 +61,23 @@ class Sockets:
         self._update_sender(leg)
 
     def unlatch(self, leg: Leg) -> None:
-        """Hear every source again."""
-        fd = leg.sockets.rtp.fileno()
-        if leg.latched is not None:
+        """The stream was negotiated anew: send to the new address, and hear every source again."""
+        self._unlock(leg)
+        leg.latched = None
+        leg.moves = 1
+
+    def look_around(self, leg: Leg) -> None:
+        """The leg's source has fallen silent: hear others as well, and go on sending to it."""
+        if leg.locked and leg.moves > 0:
+            self._unlock(leg)
+            self._update_sender(leg)
+
+    def _unlock(self, leg: Leg) -> None:
+        leg.probation.clear()
+        if leg.locked:
             disconnect(leg.sockets.rtp)
-            leg.latched = None
+            leg.locked = False
+            fd = leg.sockets.rtp.fileno()
             del self._latched[fd]
             self._open[fd] = leg
 
@@ -128,20 +141,23 @@ class Sockets:
                 data, source = leg.sockets.rtp.recvfrom(_DATAGRAM_BYTES)
             except OSError:
                 break
-            if leg.latched is None and self._accepts(leg, data):
-                self._latch(leg, source)
-            if source[:2] != leg.latched:
+            if not leg.locked:
+                packet = self._accepted(leg, data)
+                if packet is not None and leg.probation.passes(source[:2], packet, (leg.latched, leg.remote)):
+                    self._latch(leg, source)
+            if leg.locked and source[:2] == leg.latched:
+                taken.append(data)
+            else:
                 leg.stray += 1
-                if leg.latched is None:
-                    break
-                continue
-            taken.append(data)
         return taken
 
     def _latch(self, leg: Leg, source: tuple[str, int]) -> None:
         rtp_socket = leg.sockets.rtp
         rtp_socket.connect(source)
+        if leg.latched is not None and leg.latched != source[:2]:
+            leg.moves -= 1
         leg.latched = source[:2]
+        leg.locked = True
         fd = rtp_socket.fileno()
         del self._open[fd]
         self._latched[fd] = (leg.row, rtp_socket.recv_into)

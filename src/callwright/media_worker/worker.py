@@ -24,6 +24,8 @@ from callwright.media.matrix import Playout
 from callwright.media.reception import Reception
 from callwright.media.sounds import Keys
 from callwright.media_worker.control import Control, NodeGone
+from callwright.media_worker.joints import Joints
+from callwright.media_worker.key_desk import KeyDesk
 from callwright.media_worker.leg import LAWS, Leg
 from callwright.media_worker.player import Player, Playlist
 from callwright.media_worker.ports import NoPortError, PortPool
@@ -37,11 +39,13 @@ MAX_LEGS = 4096
 LATE_S = 0.005
 _READ_EVERY_S = 0.005
 _READINGS = 8
+_FULL_BATCH = 4
 _GIVE_UP_TICKS = 10
 _RTCP_TICKS = 250
 _RTCP_FIRST_TICKS = 50
 _RTCP_SPREAD = 7
 _WATCH_TICKS = 50
+_LOOK_AROUND_S = 1.0
 _LAST_WRITES_S = 5.0
 _NOWHERE = ("0.0.0.0", "::")
 
@@ -59,22 +63,23 @@ class Worker:
         self._reception = Reception(self._capacity)
         self._cache = SoundCache(arena)
         self._recorder = Recorder()
-        self._sockets = Sockets(self._accepts)
+        self._sockets = Sockets(self._accepted)
         self._cname = f"{secrets.token_hex(6)}@{configuration.host}"
         self._legs: dict[int, Leg] = {}
         self._by_row: list[Leg | None] = [None] * self._capacity
         self._desk = RecordingDesk(
             self._playout,
-            self._reception,
             self._recorder,
             self._by_row,
             say=control.say,
+            attend=self._attend,
             files_closed=self._finish_closing,
         )
+        self._joints = Joints(self._playout)
+        self._keys = KeyDesk(self._by_row, self._desk, say=control.say, relay=self._send_keys)
         self._free_rows = list(range(self._capacity - 1, -1, -1))
         self._inbox: deque[wire.Command] = deque()
         self._keying: set[Leg] = set()
-        self._pressing: set[Leg] = set()
         self._rtcp_turns: list[set[Leg]] = [set() for _ in range(_RTCP_TICKS)]
         self._expected_since = np.full(self._capacity, np.inf)
         self._missed_at = np.zeros(self._capacity)
@@ -139,9 +144,13 @@ class Worker:
             packet = leg.keys.tick(int(playout.timestamp[leg.row]))
             if packet is not None:
                 events.append((leg, packet))
+        heard = self._reception.listened
+        frames = self._reception.frames(heard)
         over = playout.tick()
+        self._joints.carry(heard, frames)
         self._send(events)
-        self._desk.capture()
+        self._keys.hear_sound(heard, frames, now, self._to_wall)
+        self._desk.capture(heard, frames)
         for row in over.tolist():
             if (player_of := self._by_row[row]) is not None:
                 player_of.player.run_over()
@@ -149,9 +158,7 @@ class Worker:
         for leg in [leg for leg in self._keying if not leg.keys.busy]:
             leg.player.keys_over()
             self._watch_keys(leg)
-        for leg in [leg for leg in self._pressing if (leg.presses.wake_at() or now) <= now]:
-            leg.presses.wake(now)
-            self._tell_presses(leg)
+        self._keys.wake(now, self._to_wall)
         for leg in self._rtcp_turns[self._ticks % _RTCP_TICKS]:
             self._send_report(leg, now)
         if self._ticks % _WATCH_TICKS == 0:
@@ -186,6 +193,9 @@ class Worker:
 
     def _watch_rtp(self, now: float) -> None:
         heard_at = np.maximum(self._reception.last_at, self._expected_since)
+        for row in np.flatnonzero(now - heard_at >= _LOOK_AROUND_S).tolist():
+            if (leg := self._by_row[row]) is not None:
+                self._sockets.look_around(leg)
         silent = (now - heard_at >= self._no_rtp_s) & (self._missed_at < heard_at)
         for row in np.flatnonzero(silent).tolist():
             if (leg := self._by_row[row]) is not None:
@@ -201,7 +211,8 @@ class Worker:
                 self._receive(received, now)
             for leg, datagram in reports:
                 leg.take_reports(datagram, int(self._playout.ssrc[leg.row]), now, now + self._to_wall)
-            if not anything:
+            # What trickles in while the rest is worked on can wait: a batch costs much the same however small it is.
+            if not anything or (batch is not None and _FULL_BATCH * len(batch.rows) < len(self._legs)):
                 return
 
     def _obey_all(self, now: float) -> None:
@@ -220,24 +231,13 @@ class Worker:
             if leg is None or packet is None:
                 continue
             if packet.payload_type in leg.event_types():
-                leg.presses.receive(packet.payload, packet.timestamp, now)
-                self._tell_presses(leg)
+                self._keys.hear_packet(leg, packet, now, self._to_wall)
             else:
                 self._reception.receive_unusual(leg.row, packet)
 
-    def _accepts(self, leg: Leg, datagram: bytes) -> bool:
+    def _accepted(self, leg: Leg, datagram: bytes) -> rtp.Packet | None:
         packet = rtp.parse(datagram)
-        return packet is not None and self._reception.understands(leg.row, packet.payload_type)
-
-    def _tell_presses(self, leg: Leg) -> None:
-        for event in leg.presses.take_events():
-            kind = wire.KeyHeard if isinstance(event, dtmf.KeyDown) else wire.KeyReleased
-            at = round(event.at + self._to_wall, 4)
-            self._control.say(kind(leg=leg.number, key=event.key, duration_ms=event.duration_ms, at=at))
-        if leg.presses.wake_at() is None:
-            self._pressing.discard(leg)
-        else:
-            self._pressing.add(leg)
+        return packet if packet and self._reception.understands(leg.row, packet.payload_type) else None
 
     # Commands
 
@@ -246,6 +246,8 @@ class Worker:
             self._open(command.leg, now)
         elif isinstance(command, wire.AskReport):
             self._control.say(self._report())
+        elif isinstance(command, wire.Ping):
+            self._control.say(wire.Pong())
         elif isinstance(command, wire.Configure):
             raise RuntimeError("a media worker is configured once")
         else:
@@ -264,6 +266,8 @@ class Worker:
         | wire.Record
         | wire.StopRecording
         | wire.RecordLeg
+        | wire.JoinLegs
+        | wire.PartLegs
         | wire.CloseLeg,
         now: float,
     ) -> None:
@@ -276,15 +280,18 @@ class Worker:
                 leg.player.stop(command.playback)
                 self._watch_keys(leg)
             case wire.SendKeys():
-                leg.player.interject(Playlist((Keys(command.digits),), lambda how, error: None))
-                self._watch_keys(leg)
+                self._send_keys(leg, command.digits)
             case wire.Record():
                 self._desk.record(leg, command)
             case wire.StopRecording():
                 if leg.recording is not None and leg.recording.order.recording == command.recording:
                     self._desk.stop(leg, "stopped")
             case wire.RecordLeg():
-                self._desk.record_leg(leg, command.path)
+                self._desk.record_leg(leg, command.path, mixed=command.mixed, mute_keys=command.mute_keys)
+            case wire.JoinLegs():
+                self._join(leg, command)
+            case wire.PartLegs():
+                self._part(leg)
             case wire.CloseLeg():
                 self._close(leg, now)
             case _:
@@ -329,6 +336,8 @@ class Worker:
         self._playout.set_stream(leg.row, law=law, payload_type=command.payload, sending=command.send and reachable)
         self._sockets.listen(leg)
         leg.player.set_stream(law, events=leg.dtmf_payload is not None)
+        leg.tone_keys = command.tone_keys
+        self._attend(leg)
         self._watch_keys(leg)
         self._expected_since[leg.row] = now if command.receive else np.inf
         if not leg.connected:
@@ -351,6 +360,32 @@ class Worker:
         leg.player.add(Playlist(command.sounds, done, number=command.playback))
         self._watch_keys(leg)
 
+    def _send_keys(self, leg: Leg, digits: str) -> None:
+        leg.player.interject(Playlist((Keys(digits),), lambda how, error: None))
+        self._watch_keys(leg)
+
+    def _join(self, leg: Leg, command: wire.JoinLegs) -> None:
+        other = self._legs.get(command.other)
+        if other is None or other.closing or other is leg:
+            return
+        self._part(leg)
+        self._part(other)
+        leg.relay_keys = other.relay_keys = command.relay_keys
+        self._joints.join(leg, other)
+        self._attend(leg)
+        self._attend(other)
+
+    def _part(self, leg: Leg) -> None:
+        other = self._joints.part(leg)
+        if other is not None:
+            self._attend(leg)
+            self._attend(other)
+
+    def _attend(self, leg: Leg) -> None:
+        """Collect a leg's sound if anybody needs it."""
+        self._reception.listen(leg.row, leg.hears and not leg.closing)
+        self._keys.attend(leg)
+
     def _watch_keys(self, leg: Leg) -> None:
         if leg.player.keying:
             self._keying.add(leg)
@@ -361,11 +396,11 @@ class Worker:
 
     def _close(self, leg: Leg, now: float) -> None:
         leg.closing = True
-        leg.presses.finish()
-        self._tell_presses(leg)
+        self._keys.finish(leg, self._to_wall)
+        self._part(leg)
+        leg.tone_keys = False
         leg.player.close()
         self._keying.discard(leg)
-        self._pressing.discard(leg)
         self._desk.stop(leg, "ended")
         self._desk.stop_tape(leg)
         self._say_goodbye(leg, now)

@@ -28,14 +28,16 @@ from callwright.outbound.events import StartEvent, Step
 from callwright.outbound.identifiers import Identifiers
 from callwright.outbound.launch import SLOT_MARGIN, Launch, Node, RunInstance
 from callwright.outbound.pacing import SECOND, Limits, Pacer
+from callwright.outbound.pauses import Pauses, read_pauses
 from callwright.outbound.policy import judge, look_up
 from callwright.outbound.start import Start
 from callwright.records.settings import DEFAULT_SETTINGS, RecordSettings
 from callwright.values.destination import Destination
 from callwright.values.errors import OutsideError
-from callwright.values.ids import AccountId, InstanceId, ServiceId, ServiceReference
+from callwright.values.ids import AccountId, InstanceId, ServiceId, ServiceReference, StartId
 
 LOOK_AHEAD = SECOND // 4  # starts are claimed and prepared this long before their slot
+CLAIM_AHEAD = LOOK_AHEAD // 2  # when the next slot is this near, all up to there are claimed in one transaction
 BATCH = 200  # starts claimed or expired in one transaction: bounds how long others wait for the writer
 POLL_S = 1.0
 MIN_ROUND_S = 0.02  # under load, many wake-ups share one round
@@ -102,11 +104,13 @@ class Dispatcher:
         )
         self._lines: dict[AccountId, _Line] = {}
         self._account_of: dict[ServiceId, AccountId] = {}
+        self._fresh: set[ServiceId] = set()  # read since the last poll
         self._hungry: set[ServiceId] = set()
         self._live: dict[InstanceId, tuple[Launch, asyncio.Task[None]]] = {}
         self._wake = asyncio.Event()
         self._stopping = False
         self._stopped = asyncio.Event()
+        self._paused = Pauses()
         self._poll_at = 0.0
         self._clocks: tuple[float, float] | None = None
 
@@ -119,6 +123,24 @@ class Dispatcher:
         """Say that a service has new starts. Forgetting it costs a second, nothing else."""
         self._hungry.add(service_id)
         self._wake.set()
+
+    def look_again(self) -> None:
+        """Say that pauses, accounts or services were changed. Forgetting it costs a second, nothing else."""
+        self._poll_at = 0.0
+        self._wake.set()
+
+    def hang_up(self, instance_id: InstanceId) -> bool:
+        """End a running instance: its call goes down, its start finishes with return code -80 and is not tried again.
+
+        Return False when no instance of this name runs here (any more), or nobody was dialled for it yet.
+        """
+        launch, task = self._live.get(instance_id, (None, None))
+        if launch is None or task is None or not launch.stamped or launch.ending:
+            return False
+        launch.ending = True  # a second hang-up must not break into the end of the first
+        _log.warning("The operator hangs up a call", action="operator_hangs_up", instance=instance_id)
+        task.cancel()
+        return True
 
     async def run(self) -> None:
         """Dispatch until ``drain``; every instance is over and settled when this returns.
@@ -170,14 +192,17 @@ class Dispatcher:
             mended = await self._database.write(partial(queue.mend_due_times, now=now))
             _log.warning("The clock was set back", action="clock_set_back", starts_made_due=mended)
         incarnation = self._database.incarnation
-        waiting, first_expiry, claimed = await self._database.read(
+        waiting, first_expiry, claimed, self._paused = await self._database.read(
             lambda c: (
                 queue.waiting_services(c, now=now),
                 queue.first_expiry(c),
                 queue.claimed_by(c, incarnation=incarnation),
+                read_pauses(c),
             )
         )
+        self._fresh.clear()
         self._hungry.update(waiting)
+        await self._release([start for line in self._lines.values() for start in self._take_paused(line)])
         if first_expiry is not None and first_expiry <= now:
             self._tell_all(await self._database.write(partial(queue.expire, now=now, limit=BATCH)), Step.EXPIRED)
             self._poll_at = 0.0
@@ -192,8 +217,9 @@ class Dispatcher:
         return last is not None and (now - last[0]) < (steady - last[1]) - CLOCK_STEP_S
 
     async def _claim(self, asked: set[ServiceId]) -> None:
-        loaded = await self._database.read(lambda c: self._load(c, asked))
-        self._learn(loaded)
+        if stale := asked - self._fresh:
+            self._learn(await self._database.read(lambda c: self._load(c, stale)))
+            self._fresh |= stale
         wanted = self._wanted(asked)
         self._hungry.update(asked - wanted.keys())  # held back by pacing or a limit: they stay hungry
         if not wanted:
@@ -252,15 +278,19 @@ class Dispatcher:
                 if self._account_of.get(service_id) == account_id:
                     room[service_id] = max(room.get(service_id, 0), min(BATCH, self._room(line, service_id, running)))
             limit = self._account_room(line, running)
+            able = [service_id for service_id, many in room.items() if many > 0]
+            if (slot := line.pacer.next_slot(_now(), able)) is None or slot.at > _now() + CLAIM_AHEAD:
+                continue
             planned = line.pacer.plan(_now(), _now() + LOOK_AHEAD, room, limit=min(BATCH, limit))
             for service_id in asked & planned.keys():
                 if (more := planned[service_id] - len(line.ready.get(service_id, ()))) > 0:
                     wanted[service_id] = more
         return wanted
 
-    async def _judge(self, starts: list[Start]) -> None:
-        """Put starts that may run in line; end the others with their reasons."""
+    async def _judge(self, claimed: list[Start]) -> None:
+        """Put starts that may run in line; put back those outside their calling hours, end the others with reasons."""
         refused: list[tuple[Start, str]] = []
+        starts = await self._within_hours(claimed)
         found = await self._database.read(partial(look_up, starts=starts))
         for start in starts:
             line = self._lines[start.account_id]
@@ -279,6 +309,22 @@ class Dispatcher:
         for (start, reason), done in zip(refused, failed, strict=True):
             step = Step.REFUSED if done else Step.WITHDRAWN
             self._events(StartEvent(reference=start.reference, step=step, at=now, detail=reason if done else ""))
+
+    async def _within_hours(self, claimed: list[Start]) -> list[Start]:
+        """Return the starts that may be dialled now; the others wait for their next opening and use no slot."""
+        now = self._clock()
+        closed: dict[StartId, float] = {}
+        for start in claimed:
+            if start.calling_hours is not None and not start.calling_hours.is_open(now):
+                closed[start.id] = start.calling_hours.next_opening(now)
+        if not closed:
+            return claimed
+        incarnation = self._database.incarnation
+        await self._database.write(
+            lambda c: [queue.release(c, [i], incarnation=incarnation, due_at=at) for i, at in closed.items()]
+        )
+        self._tell_all((start.reference for start in claimed if start.id in closed), Step.RELEASED)
+        return [start for start in claimed if start.id not in closed]
 
     def _launch(self, instances: asyncio.TaskGroup) -> None:
         """Give slots to the starts in line that leave soon, and launch them."""
@@ -315,7 +361,9 @@ class Dispatcher:
         return Counter(launch.start.service_id for launch, _ in self._live.values())
 
     def _room(self, line: _Line, service_id: ServiceId, running: Mapping[ServiceId, int]) -> int:
-        """Return how many more instances of a service its own limit lets run."""
+        """Return how many more instances of a service its own limit lets run: none while it is paused."""
+        if self._paused.hold(line.account.id, service_id):
+            return 0
         limit = line.services[service_id].max_running
         return BATCH if limit is None else max(0, limit - running.get(service_id, 0))
 
@@ -324,17 +372,26 @@ class Dispatcher:
         limit = line.account.max_running
         return BATCH if limit is None else max(0, limit - sum(running.get(s, 0) for s in line.services))
 
+    def _take_paused(self, line: _Line) -> list[Start]:
+        """Return, and drop from the line, the starts ready to launch that are paused now."""
+        paused = [s for s in line.waiting() if self._paused.hold(line.account.id, s)]
+        return [start for service_id in paused for start, _ in line.ready.pop(service_id)]
+
     async def _release_ready(self) -> None:
         starts = [start for line in self._lines.values() for ready in line.ready.values() for start, _ in ready]
         for line in self._lines.values():
             line.ready.clear()
+        await self._release(starts)
+
+    async def _release(self, starts: list[Start]) -> None:
+        """Put claimed starts back in their old places."""
         if not starts:
             return
         incarnation = self._database.incarnation
         try:
             await self._database.write(lambda c: queue.release(c, [s.id for s in starts], incarnation=incarnation))
         except OutsideError as failure:
-            _log.error("Claimed starts go back at the next start", action="release_failed", reason=str(failure))
+            _log.error("Claimed starts go back later", action="release_failed", reason=str(failure))
         else:
             self._tell_all((start.reference for start in starts), Step.RELEASED)
 
@@ -357,10 +414,11 @@ class Dispatcher:
         for account_id, line in self._lines.items():
             if self._account_room(line, running) <= 0:
                 continue
-            waiting = {*line.waiting(), *(s for s in self._hungry if self._account_of.get(s) == account_id)}
-            able = [s for s in waiting if self._room(line, s, running) > 0]
-            if (slot := line.pacer.next_slot(_now(), able)) is not None:
-                soonest = min(soonest, (slot.at - LOOK_AHEAD) / SECOND)
+            hungry = (s for s in self._hungry if self._account_of.get(s) == account_id)
+            for ahead, waiting in ((LOOK_AHEAD, line.waiting()), (CLAIM_AHEAD, hungry)):
+                able = [s for s in waiting if self._room(line, s, running) > 0]
+                if (slot := line.pacer.next_slot(_now(), able)) is not None:
+                    soonest = min(soonest, (slot.at - ahead) / SECOND)
         return soonest
 
     def _tell_all(self, references: Iterable[ServiceReference], step: Step) -> None:

@@ -25,6 +25,8 @@ class Step(StrEnum):
     """Cancelled or purged after it was claimed and before it was dialled."""
     FINISHED = "finished"
     """The instance is over and all of it is on disk: the detail is the return code."""
+    QUEUED_AGAIN = "queued again"
+    """The instance is over, reached nobody, and its start waits for the next attempt: the detail is the return code."""
     EXPIRED = "expired"
     """Waited too long in the queue."""
 

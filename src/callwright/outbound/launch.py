@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import structlog
@@ -20,12 +20,14 @@ from callwright.accounts.service import Service
 from callwright.apps.instance import InstanceOrder, InstanceResult
 from callwright.apps.return_codes import CANCELLED, INTERNAL
 from callwright.db.database import Database
+from callwright.engine.interface import CallFailed
 from callwright.outbound import queue
 from callwright.outbound.events import StartEvent, Step
 from callwright.outbound.pacing import SECOND, Pacer, Slot
 from callwright.outbound.persist import write_at_last
 from callwright.outbound.policy import MayNotRun
 from callwright.outbound.reasons import Reason
+from callwright.outbound.retry import Unreached, unreached
 from callwright.outbound.start import Start
 from callwright.outbound.transactions import Settled, settle, stamp_and_open
 from callwright.records.settings import RecordSettings
@@ -50,6 +52,14 @@ class NotDialled(CallwrightError):
     """
 
 
+class OutsideCallingHours(NotDialled):
+    """The start's calling hours are over, or will be before it leaves; they begin again at ``opens_at``."""
+
+    def __init__(self, opens_at: float) -> None:
+        super().__init__("its calling hours are over")
+        self.opens_at = opens_at
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
     """What every launch of a node needs."""
@@ -66,12 +76,15 @@ class Node:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Ending:
-    """How an instance ended: its return code if somebody may have been dialled; if not, when to try again (None: in
-    its old place), or why not to.
+    """How an instance ended: its return code if somebody may have been dialled, and how it reached nobody if it did
+    not; otherwise when to try again (None: in its old place), or why not to. ``undialled_until`` is for what may have
+    been stamped and was certainly not sent.
     """
 
     return_code: int
+    how: Unreached | None = None
     retry_at: float | None = None
+    undialled_until: float | None = None
     give_up: str | None = None
 
 
@@ -92,8 +105,12 @@ class Launch:
     ) -> None:
         self.start = start
         self.instance_id = instance_id
+        self.stamped = False
+        self.ending = False
         self._node = node
-        self._service = service
+        self._service = (
+            service if start.ring_timeout_s is None else replace(service, ring_timeout_s=start.ring_timeout_s)
+        )
         self._destination = destination
         self._call_id = call_id
         self._pacer = pacer
@@ -107,11 +124,16 @@ class Launch:
         try:
             async with asyncio.timeout(self._service.ring_timeout_s + self._node.longest_call_s + SLACK_S):
                 result = await self._node.run_instance(self._order(), self._before_invite)
-            ending = _Ending(return_code=result.return_code)
+            ending = _Ending(return_code=result.return_code, how=unreached(result.outcome))
+        except OutsideCallingHours as why:
+            self._log.info("The start waits for its calling hours", action="start_outside_hours", until=why.opens_at)
+            ending = _Ending(return_code=INTERNAL, undialled_until=why.opens_at)
         except NotDialled as why:
             self._log.info("The start is not dialled", action="start_not_dialled", reason=str(why))
         except MayNotRun as why:
             ending = _Ending(return_code=INTERNAL, give_up=why.reason)
+        except CallFailed as impossible:
+            ending = _Ending(return_code=INTERNAL, give_up=impossible.outcome.detail)
         except OutsideError as failure:
             self._log.warning("The instance could not run", action="instance_failed", reason=str(failure))
             ending = _Ending(return_code=INTERNAL, retry_at=self._node.clock() + RETRY_AFTER_S)
@@ -122,6 +144,7 @@ class Launch:
             self._log.exception("The instance crashed", action="instance_crashed")
             ending = _Ending(return_code=INTERNAL, give_up=Reason.INTERNAL_ERROR)
         finally:
+            self.ending = True
             await self._settle(ending)
 
     def _order(self) -> InstanceOrder:
@@ -138,6 +161,7 @@ class Launch:
             outbound_parameters=start.outbound_parameters,
             extra_sip_headers=start.extra_sip_headers,
             started_at=self._node.clock(),
+            max_duration_s=start.max_duration_s,
         )
 
     async def _before_invite(self) -> None:
@@ -146,7 +170,8 @@ class Launch:
         if self._node.is_stopping():
             raise NotDialled("this node is stopping")
         if not await self._node.database.write(self._stamp):
-            raise NotDialled("it was cancelled or purged")
+            raise NotDialled("it was cancelled, purged or paused")
+        self.stamped = True
         self._tell(Step.STAMPED)
         on_disk = self._slot.at
         while (now := self._now()) < (earliest := self._pacer.may_send_at(self._slot)) or now > on_disk + SLOT_MARGIN:
@@ -154,12 +179,24 @@ class Launch:
                 on_disk = now
                 await self._node.database.write(partial(self._move_slot, slot_at=self._node.clock()))
             await self._sleep_until(earliest)
+        self._check_hours(self._node.clock())
         if not self._node.owns_data():
             raise NotDialled("this node does not own its data any more")
         self._pacer.sent(self._slot, now)
         self._tell(Step.DIALLING)
 
+    def _check_hours(self, *instants: float) -> None:
+        """Raise ``OutsideCallingHours`` unless the start may be dialled at all of these instants."""
+        if (hours := self.start.calling_hours) is None:
+            return
+        for at in instants:
+            if not hours.is_open(at):
+                raise OutsideCallingHours(hours.next_opening(at))
+
     def _stamp(self, c: Connection) -> bool:
+        now = self._node.clock()
+        slot_at = now + (self._slot.at - self._now()) / SECOND
+        self._check_hours(now, slot_at + SLOT_MARGIN / SECOND)
         return stamp_and_open(
             c,
             self.start,
@@ -168,8 +205,8 @@ class Launch:
             instance_id=self.instance_id,
             call_id=self._call_id,
             incarnation=self._node.database.incarnation,
-            now=self._node.clock(),
-            slot_at=self._node.clock() + (self._slot.at - self._now()) / SECOND,
+            now=now,
+            slot_at=slot_at,
             settings=self._node.records,
         )
 
@@ -183,6 +220,8 @@ class Launch:
         match settled:
             case Settled.FINISHED:
                 self._tell(Step.FINISHED, detail=str(ending.return_code))
+            case Settled.QUEUED_AGAIN:
+                self._tell(Step.QUEUED_AGAIN, detail=str(ending.return_code))
             case Settled.RELEASED:
                 self._tell(Step.RELEASED)
             case Settled.FAILED:
@@ -201,6 +240,8 @@ class Launch:
             give_up=ending.give_up,
             retry_at=ending.retry_at,
             settings=self._node.records,
+            how=ending.how,
+            undialled_until=ending.undialled_until,
         )
 
     def _tell(self, step: Step, *, detail: str = "") -> None:

@@ -10,6 +10,7 @@ from collections import Counter
 from sqlalchemy import Connection, func, select, text
 
 from callwright.accounts.tables import services
+from callwright.outbound import queue
 from callwright.outbound.start import StartState
 from callwright.outbound.tables import starts
 from callwright.values.ids import AccountId, ServiceId, ServiceReference
@@ -34,8 +35,12 @@ def lengths(c: Connection, account_id: AccountId | None) -> dict[ServiceId, int]
 
 
 def first_waiting(c: Connection, service_id: ServiceId, *, limit: int) -> list[ServiceReference]:
-    """Return the references of the first ``limit`` starts of a service that nobody was dialled for yet."""
+    """Return the references of the first ``limit`` starts of a service that nobody is being dialled for."""
     waiting = select(starts.c.reference).where(starts.c.service_id == service_id)
-    queued = waiting.where(_QUEUED).order_by(starts.c.due_at, starts.c.id).limit(limit)
-    held = waiting.where(_HELD, _CLAIMED).limit(limit)
-    return [*c.scalars(held), *c.scalars(queued)][:limit]
+    found = list(c.scalars(waiting.where(_HELD, _CLAIMED).limit(limit)))
+    for priority in queue.waiting_priorities(c, service_id):
+        if len(found) >= limit:
+            break
+        queued = waiting.where(_QUEUED, starts.c.priority == priority).order_by(starts.c.due_at, starts.c.id)
+        found += c.scalars(queued.limit(limit - len(found)))
+    return [ServiceReference(reference) for reference in found[:limit]]

@@ -16,6 +16,7 @@ from enum import StrEnum
 import msgspec
 
 from callwright.accounts.account import AccountType
+from callwright.outbound.wishes import NO_WISHES, Wishes, parse_wishes
 from callwright.values.destination import DestinationKind, parse_destination, parse_number
 from callwright.values.errors import RequestError
 
@@ -77,6 +78,7 @@ class StartRequest:
     token: str | None = None
     outbound_parameters: str | None = None
     extra_sip_headers: tuple[tuple[str, str], ...] = ()
+    wishes: Wishes = NO_WISHES
 
 
 def parse_rest_calls(source: object, *, account_type: AccountType, parameter: str = "rest_calls") -> list[StartRequest]:
@@ -147,8 +149,9 @@ def digest(service_name: str, starts: Sequence[StartRequest]) -> bytes:
 
     It is taken from the parsed request, so white space and the order of properties do not matter.
     """
-    facts = [
+    facts: list[object] = [
         (start.given_to, start.given_from, start.token, start.outbound_parameters, start.extra_sip_headers)
+        + (() if start.wishes == NO_WISHES else (start.wishes,))  # without wishes as before there were any
         for start in starts
     ]
     return hashlib.sha256(msgspec.json.encode((service_name, facts))).digest()
@@ -183,6 +186,7 @@ def _start(item: object, path: str, problems: list[Problem]) -> StartRequest | N
     token = _text(item.get("token"), f"{path}.token", MAX_TOKEN_CHARS, problems)
     parameters = _text(item.get("outbound_parameters"), f"{path}.outbound_parameters", MAX_PARAMETERS_CHARS, problems)
     headers = _headers(item.get("extra_sip_headers"), f"{path}.extra_sip_headers", problems)
+    wishes = parse_wishes(item, lambda member, text: problems.append(_invalid(f"{path}.{member}", text)))
     if len(problems) > before:
         return None
     return StartRequest(
@@ -191,6 +195,7 @@ def _start(item: object, path: str, problems: list[Problem]) -> StartRequest | N
         token=token,
         outbound_parameters=parameters,
         extra_sip_headers=headers,
+        wishes=wishes,
     )
 
 

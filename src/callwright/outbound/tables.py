@@ -4,6 +4,7 @@
 start, and that row is the queue; ``attempts`` holds one row per time somebody was, or may have been, dialled. An
 attempt row is written in the transaction that stamps the start, before the first byte towards the far end, so
 ``UNIQUE (start_id, n)`` is what keeps recovery from ever dialling twice: only a retry plan raises ``starts.attempt``.
+``pauses`` holds what the operator has stopped from being dialled.
 
 All times are epoch seconds. Partial indexes carry the literal ``state = 'queued'``: a statement must spell it the same
 way (not as a bound value) for SQLite to use them, which keeps claiming flat however many starts wait.
@@ -46,7 +47,13 @@ starts = sa.Table(
     sa.Column("token", sa.Text),
     sa.Column("outbound_parameters", sa.Text),
     sa.Column("extra_sip_headers", sa.JSON),
+    # What was wished (docs/reference/queue.md, wishes); hours and retries as JSON of their own types.
+    sa.Column("ring_timeout_s", sa.Double),
+    sa.Column("max_duration_s", sa.Double),
+    sa.Column("calling_hours", sa.Text),
+    sa.Column("retry", sa.Text),
     # Its turn.
+    sa.Column("priority", sa.Integer, nullable=False, server_default="0"),
     sa.Column("queued_at", sa.Double, nullable=False),
     sa.Column("due_at", sa.Double, nullable=False),
     sa.Column("expires_at", sa.Double, nullable=False),
@@ -78,6 +85,7 @@ starts = sa.Table(
     sa.Index(
         "ix_starts_turn",
         "service_id",
+        "priority",
         "due_at",
         "id",
         sqlite_where=sa.text("state = 'queued'"),
@@ -113,8 +121,22 @@ attempts = sa.Table(
     sa.Column("dialled_at", sa.Double, nullable=False),
     sa.Column("slot_at", sa.Double, nullable=False),
     sa.Column("finished_at", sa.Double),
+    # How it ended, and how it reached nobody (``retry.Unreached``) if that is what it did.
+    sa.Column("return_code", sa.Integer),
+    sa.Column("unreached", sa.Text),
     sa.UniqueConstraint("start_id", "n"),
     sa.CheckConstraint("n >= 1", name="attempts_count_from_one"),
     # The newest slots of each service are all that pacing needs after a restart.
     sa.Index("ix_attempts_slot", "service_id", "slot_at"),
+)
+
+pauses = sa.Table(
+    "pauses",
+    metadata,
+    sa.Column("scope", sa.Text, nullable=False, primary_key=True),
+    # The account or the service; 0 for everything.
+    sa.Column("of", sa.Integer, nullable=False, primary_key=True, autoincrement=False),
+    sa.Column("paused_at", sa.Double, nullable=False),
+    sa.CheckConstraint("scope IN ('all', 'account', 'service')", name="scope_known"),
+    sa.CheckConstraint("(scope = 'all') = (of = 0)", name="all_is_one"),
 )

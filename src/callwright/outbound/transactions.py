@@ -4,23 +4,28 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, bindparam, select
 
 from callwright.accounts.service import Service
 from callwright.outbound import queue
 from callwright.outbound.policy import agree
+from callwright.outbound.retry import Unreached
 from callwright.outbound.start import Start
 from callwright.records import ledger
 from callwright.records.reading import read_adr
 from callwright.records.settings import DEFAULT_SETTINGS, RecordSettings
+from callwright.records.tables import adrs
 from callwright.values.destination import Destination
 from callwright.values.ids import CallId, InstanceId
+
+_exit_status = select(adrs.c.exit_status).where(adrs.c.instance_id == bindparam("one"))
 
 
 class Settled(StrEnum):
     """What became of a start whose instance is over."""
 
     FINISHED = "finished"
+    QUEUED_AGAIN = "queued again"
     RELEASED = "released"
     FAILED = "failed"
     WITHDRAWN = "withdrawn"
@@ -86,24 +91,36 @@ def settle(
     give_up: str | None,
     retry_at: float | None,
     settings: RecordSettings,
+    how: Unreached | None = None,
+    undialled_until: float | None = None,
 ) -> Settled:
     """Bring a start whose instance is over to where the database says it belongs.
 
     A stamped start is finished, and its records are closed in case the instance did not live to close them; one that
-    did has the last word on the return code. A start that was never stamped goes back to the queue, due at
-    ``retry_at``, or fails with the reason ``give_up``. Doing it twice changes nothing.
+    did has the last word on the return code. If it reached nobody (``how``) its retry plan may queue it again, and if
+    it is certain that nothing was sent it waits until ``undialled_until``. A start that was never stamped goes back to
+    the queue, due at ``retry_at``, or fails with the reason ``give_up``. Doing it twice changes nothing.
     """
-    adr = read_adr(c, instance_id)
+    adr = c.execute(_exit_status, {"one": instance_id}).one_or_none()
     if adr is not None:
         if adr.exit_status is None:
             ledger.close_adr(c, instance_id, stopped_at=now, exit_status=return_code, settings=settings)
         code = return_code if adr.exit_status is None else adr.exit_status
-        queue.finish(c, instance_id, return_code=code, now=now)
+        if undialled_until is not None and queue.queue_undialled(
+            c, instance_id, return_code=code, due_at=undialled_until, now=now
+        ):
+            return Settled.QUEUED_AGAIN
+        if how is not None and start.may_retry:
+            due_at = queue.try_again(c, start, instance_id, return_code=code, how=how, now=now)
+            if due_at is not None:
+                return Settled.QUEUED_AGAIN
+        queue.finish(c, instance_id, return_code=code, now=now, how=how)
         return Settled.FINISHED
     if give_up is not None:
         failed = queue.fail(c, start.id, incarnation=incarnation, reason=give_up, now=now)
         return Settled.FAILED if failed else Settled.WITHDRAWN
-    released = queue.release(c, [start.id], incarnation=incarnation, due_at=retry_at)
+    due_at = retry_at if undialled_until is None else undialled_until
+    released = queue.release(c, [start.id], incarnation=incarnation, due_at=due_at)
     return Settled.RELEASED if released else Settled.WITHDRAWN
 
 

@@ -90,6 +90,7 @@ _close_cdr = (
         joined_s=bindparam("joined"),
         call_cost=bindparam("cost"),
         costs_valid=bindparam("valid"),
+        trunk=bindparam("carrier"),
         dialog=None,
     )
 )
@@ -214,12 +215,13 @@ def close_cdr(
     connected_at: float | None = None,
     joined_s: float = 0.0,
     costs_valid: bool = True,
+    trunk: str = "",
     settings: RecordSettings = DEFAULT_SETTINGS,
 ) -> bool:
     """Close and price the record of a call; return False when there is no open record of it.
 
     ``connected_at`` matters only when the answer was not noted by ``mark_answered``. ``joined_s`` is how long the call
-    was joined to another.
+    was joined to another. ``trunk`` names the trunk that carried it.
     """
     cdr = next(iter(read_cdrs(c, cdrs.c.call_id == call_id)), None)
     if cdr is None or cdr.ended_at is not None:
@@ -238,6 +240,7 @@ def close_cdr(
             "joined": joined_s,
             "cost": cost.pstn + cost.tollfree if settings.cdr_rated else ZERO,
             "valid": costs_valid and settings.cdr_rated,
+            "carrier": trunk or None,
         },
     )
     return done.rowcount == 1

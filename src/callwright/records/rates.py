@@ -27,6 +27,16 @@ _in_force = (
     .order_by(rate_cards.c.id.desc())
     .limit(1)
 )
+_PREFIX_LENGTHS = range(LONGEST_PREFIX + 1)
+_longest_prefix = (
+    select(number_rates)
+    .where(
+        number_rates.c.card_id == bindparam("of"),
+        number_rates.c.prefix.in_([bindparam(f"p{length}") for length in _PREFIX_LENGTHS]),
+    )
+    .order_by(func.length(number_rates.c.prefix).desc())
+    .limit(1)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,14 +160,8 @@ def remove_number_rates(c: Connection, account_id: AccountId | None, prefixes: S
 
 
 def _number_rate(c: Connection, card_id: int, number: str) -> NumberRate | None:
-    beginnings = ["", *(number[:length] for length in range(1, min(len(number), LONGEST_PREFIX) + 1))]
-    wanted = (
-        select(number_rates)
-        .where(number_rates.c.card_id == card_id, number_rates.c.prefix.in_(beginnings))
-        .order_by(func.length(number_rates.c.prefix).desc())
-        .limit(1)
-    )
-    row = c.execute(wanted).first()
+    beginnings = {f"p{length}": number[:length] for length in _PREFIX_LENGTHS}  # a short number comes several times
+    row = c.execute(_longest_prefix, {"of": card_id, **beginnings}).first()
     return None if row is None else _rate(row)
 
 

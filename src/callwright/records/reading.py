@@ -160,6 +160,7 @@ def _cdr(row: RowMapping) -> Cdr:
         call_cost=row["call_cost"],
         costs_valid=row["costs_valid"],
         rate=None if row["rate"] is None else msgspec.json.decode(row["rate"], type=NumberRate),
+        trunk=row["trunk"] or "",
     )
 
 

@@ -102,7 +102,7 @@ class Cdr:
     (``ended_at`` and what follows) are None while it is open.
 
     ``originating_user`` is the caller id or SIP user shown; one with "@" is a whole address. ``rate`` is the price
-    fixed at the INVITE, None for that of the instance's rates.
+    fixed at the INVITE, None for that of the instance's rates. ``trunk`` names the trunk that carried it, "" for none.
     """
 
     call_id: CallId
@@ -119,6 +119,7 @@ class Cdr:
     call_cost: Money | None
     costs_valid: bool | None
     rate: NumberRate | None = None
+    trunk: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -86,6 +86,7 @@ adrs = Table(
         "started_at",
         "reserved",
         "reserved_per_minute",
+        "stopped_at",  # SQLite looks at it although the condition says it is NULL
         sqlite_where=text("stopped_at IS NULL"),
         postgresql_where=text("stopped_at IS NULL"),
     ),
@@ -113,6 +114,8 @@ cdrs = Table(
     Column("costs_valid", Boolean),
     # Fixed at the INVITE: the price of its number.
     Column("rate", Text),
+    # Which trunk carried it last; none for calls that go without one.
+    Column("trunk", Text),
     CheckConstraint("direction IN ('in', 'out', 'client')", name="direction_known"),
     CheckConstraint("channel_type IN ('p', 'x', 'ca', 'cv')", name="channel_type_known"),
     CheckConstraint("(ended_at IS NULL) = (hangup_cause IS NULL)", name="closed_has_a_cause"),

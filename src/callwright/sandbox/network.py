@@ -34,6 +34,7 @@ from callwright.sip.errors import SipParseError
 from callwright.sip.event import (
     Acked,
     Answered,
+    AskDone,
     ByeDone,
     CancelledByPeer,
     Ended,
@@ -44,6 +45,7 @@ from callwright.sip.event import (
     InfoReceived,
     Invited,
     PingDone,
+    Pracked,
     Provisional,
     ReofferAnswered,
     Reoffered,
@@ -230,8 +232,19 @@ class SimulatedNetwork:
             case Acked() | CancelledByPeer() | Ended() | ByeDone() | Reoffered() | ForkEnded() | InfoReceived():
                 call = self._calls.get(event.handle)
             case (
-                Trying() | Provisional() | Answered() | ExtraAnswer() | Failed() | ReofferAnswered() | ReofferRefused()
-            ) | PingDone():
+                (
+                    Trying()
+                    | Provisional()
+                    | Answered()
+                    | ExtraAnswer()
+                    | Failed()
+                    | ReofferAnswered()
+                    | ReofferRefused()
+                )
+                | PingDone()
+                | AskDone()
+                | Pracked()
+            ):
                 return  # of calls we would have placed: there are none
             case _:
                 assert_never(event)

@@ -10,16 +10,19 @@ and the call is over when the last answered one is.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from enum import StrEnum
 
 from callwright.sip.auth import Answerer, Credentials
 from callwright.sip.dialog import called_dialog
-from callwright.sip.endpoint import ALLOW, SDP, Endpoint, merge_key
+from callwright.sip.endpoint import ALLOW, SDP, SUPPORTED, Endpoint, merge_key
 from callwright.sip.errors import UnsafeText, WrongMoment
-from callwright.sip.event import CancelledByPeer, ForkEnded, Invited
+from callwright.sip.event import ByeDone, CancelledByPeer, ForkEnded, Invited, Send
 from callwright.sip.headers import clean, clean_pairs, is_token, safe, safe_pairs
 from callwright.sip.message import Request, Response
+from callwright.sip.reliable import OPTION, has_option
 from callwright.sip.session import Session, SessionState
+from callwright.sip.session_timer import answer_headers, answer_to
 from callwright.sip.transaction import InviteServer, ServerTransaction
 
 
@@ -29,12 +32,24 @@ class CalledState(StrEnum):
     OVER = "over"
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """A response to be sent in a dialog of its tag."""
+
+    code: int
+    tag: str
+    reason: str
+    extra: list[tuple[str, str]]
+    body: bytes
+    reliable: bool
+
+
 class Called:
     """One call made to us. ``tag`` is our To tag unless another is asked for."""
 
     __slots__ = (
-        "_answerer", "_endpoint", "_first", "_sessions", "_transaction", "_until", "call_id", "handle", "noted_at",
-        "state", "tag",
+        "_answerer", "_endpoint", "_first", "_knows_prack", "_rseq", "_sessions", "_transaction", "_until", "_waiting",
+        "call_id", "handle", "noted_at", "state", "tag",
     )  # fmt: skip
 
     def __init__(self, *, endpoint: Endpoint, handle: str, transaction: InviteServer, now: float) -> None:
@@ -49,6 +64,11 @@ class Called:
         self._answerer = Answerer(None, endpoint.new_id)
         self._sessions: dict[str, Session] = {}
         self._first: Session | None = None
+        self._waiting: list[_Answer] = []  # what must not be sent before a PRACK
+        self._rseq = int(endpoint.new_id()[:7], 16)  # chosen at random below 2**31 (RFC 3262 section 3)
+        headers = request.headers
+        self._knows_prack = has_option(headers, "supported", OPTION) or has_option(headers, "require", OPTION)
+        answer_to(headers)  # unreadable session timers show here, too
         self._until: float | None = None  # over: when to be forgotten
         self._open(self.tag)  # a peer's error in Contact or Record-Route shows here, before anybody hears of the call
         transaction.on_cancel = self.receive_cancel
@@ -110,6 +130,7 @@ class Called:
         content_type: str,
         headers: Iterable[tuple[str, str]],
         to_tag: str,
+        reliable: bool = False,
     ) -> bool:
         """Send a response to the INVITE; False when it is too late (final response sent, or the caller gave up)."""
         if not 100 <= code <= 699:
@@ -127,36 +148,66 @@ class Called:
         if code == 100:
             self._endpoint.reply(self._transaction, code, now, reason=reason, headers=extra)
         elif code < 300:
-            return self._respond_in_dialog(code, tag, reason, extra, body, now)
+            insists = has_option(self._transaction.request.headers, "require", OPTION)
+            reliable = not success and self._knows_prack and (reliable or insists)
+            return self._respond_in_dialog(_Answer(code, tag, reason, extra, body, reliable), now)
         else:
             self._endpoint.reply(self._transaction, code, now, reason=reason, to_tag=tag, headers=extra, body=body)
             self._finish(now)
         return True
 
-    def _respond_in_dialog(
-        self, code: int, tag: str, reason: str, extra: list[tuple[str, str]], body: bytes, now: float
-    ) -> bool:
+    def _respond_in_dialog(self, answer: _Answer, now: float) -> bool:
+        code, tag = answer.code, answer.tag
         session = self._sessions.get(tag) or self._open(tag)
         if session.state is not SessionState.EARLY:
             return False
-        request = self._transaction.request
+        if session.awaits_prack or any(waiting.tag == tag and waiting.code >= 200 for waiting in self._waiting):
+            self._waiting.append(answer)
+            return True
+        transaction = self._transaction
+        request = transaction.request
         pairs = [("Record-Route", route) for route in request.headers.all("record-route")]
-        pairs += [("Contact", self._endpoint.contact(self._transaction.way)), ("Allow", ALLOW), *extra]
+        pairs += [("Contact", self._endpoint.contact(transaction.way)), ("Allow", ALLOW), ("Supported", SUPPORTED)]
+        if answer.reliable:
+            self._rseq += 1
+            pairs += [("Require", OPTION), ("RSeq", str(self._rseq))]
+        agreed = answer_to(request.headers) if code >= 200 else None
+        pairs += [*answer_headers(agreed), *answer.extra]
         data = self._endpoint.response(
-            request, self._transaction.source, code, reason=reason, to_tag=tag, headers=pairs, body=body
+            request, transaction.source, code, reason=answer.reason, to_tag=tag, headers=pairs, body=answer.body
         )
-        if self._transaction.is_pending:
-            self._transaction.respond(code, data, now)
-            self._endpoint.agenda.note(self._transaction)
+        if transaction.is_pending:
+            transaction.respond(code, data, now)
+            self._endpoint.agenda.note(transaction)
         else:
             # A second telephone answers: the Accepted state of RFC 6026.
-            self._endpoint.send(data, self._transaction.to, self._transaction.way)
+            self._endpoint.send(data, transaction.to, transaction.way)
+        session.local_body = answer.body or session.local_body
+        if answer.reliable:
+            send = Send(data=data, to=transaction.to, way=transaction.way)
+            session.await_prack(send, self._rseq, request.head.cseq, now)
         if code >= 200:
             self.state = CalledState.ANSWERED
             self._first = self._first or session
             session.state = SessionState.UP
-            session.await_ack(data, self._transaction, now)
+            session.learn_peer(request.headers)
+            session.await_ack(data, transaction, now)
+            session.start_timer(agreed, we_refresh=agreed is not None and agreed.refresher == "uas", now=now)
         return True
+
+    def _pracked(self, came: bool, now: float) -> None:
+        """Go on after a PRACK; without one the call cannot be (RFC 3262 section 3)."""
+        if self.state is not CalledState.RINGING:
+            return
+        if came:
+            waiting, self._waiting = self._waiting, []
+            for answer in waiting:
+                self._respond_in_dialog(answer, now)
+            return
+        self._endpoint.reply(self._transaction, 504, now, to_tag=self.tag)
+        cause = "our reliable provisional answer was never acknowledged"
+        self._endpoint.events.append(ByeDone(handle=self.handle, at=now, code=408, local=True, cause=cause))
+        self._finish(now)
 
     def _open(self, tag: str) -> Session:
         transaction = self._transaction
@@ -168,6 +219,7 @@ class Called:
             answerer=self._answerer,
             on_over=self._session_over,
         )
+        session.on_pracked = self._pracked
         self._sessions[tag] = session
         self._endpoint.by_tag[self.call_id, tag] = self
         return session
@@ -187,6 +239,9 @@ class Called:
 
     def _finish(self, now: float) -> None:
         self.state = CalledState.OVER
+        self._waiting = []
+        for session in self._sessions.values():
+            session.stop_waiting()
         self._until = now + self._endpoint.timers.patience
         self._endpoint.agenda.note(self)
 
@@ -201,10 +256,10 @@ class Called:
     @property
     def session(self) -> Session | None:
         """The session the caller talks to, None before an answer; of several, one with an open offer."""
-        living = [session for session in self._sessions.values() if session.state in _LIVING]
-        for session in living:
+        for session in self._sessions.values():
             if session.has_offer:
                 return session
+        living = [session for session in self._sessions.values() if session.state in _LIVING]
         return living[0] if living else self._first
 
     # --- what arrives ------------------------------------------------------------------------------------------------

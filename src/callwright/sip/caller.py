@@ -15,12 +15,14 @@ from enum import StrEnum
 
 from callwright.sip.auth import Answerer, Credentials
 from callwright.sip.dialog import calling_dialog
-from callwright.sip.endpoint import ALLOW, SDP, Endpoint
+from callwright.sip.endpoint import ALLOW, SDP, SUPPORTED, Endpoint
 from callwright.sip.errors import SipParseError, UnsafeText
 from callwright.sip.event import Answered, ExtraAnswer, Failed, Provisional, Trying
 from callwright.sip.headers import Headers, clean, clean_pairs, quote, safe, safe_pairs
 from callwright.sip.message import Request, Response
+from callwright.sip.reliable import reliable_number
 from callwright.sip.session import Session, SessionState
+from callwright.sip.session_timer import DEFAULT_S, MIN_SE_S, min_se, session_expires
 from callwright.sip.transaction import InviteClient, ServerTransaction, State
 from callwright.sip.uri import parse_uri
 from callwright.sip.way import BY_UDP, Target, Way
@@ -34,6 +36,7 @@ class InvitePlan:
 
     ``way`` is the transport to the next hop, ``alternatives`` the places to try in its stead when the INVITE cannot be
     sent there: no connection, nobody listening. A silent next hop has no alternative, for its telephone may ring.
+    ``session_expires_s`` is how long the call may live unrefreshed (RFC 4028), 0 to propose no session timer.
     ``call_id`` None lets the core choose one. ``hold_ack`` leaves the ACK of the answer to ``SipCore.acknowledge``:
     until then the far end repeats its answer, so whoever writes calls down first loses none by dying in between.
     Texts with line breaks or controls are refused (UnsafeText).
@@ -52,6 +55,7 @@ class InvitePlan:
     hold_ack: bool = False
     way: Way = BY_UDP
     alternatives: tuple[Target, ...] = ()
+    session_expires_s: int = DEFAULT_S
 
 
 class CallerState(StrEnum):
@@ -66,8 +70,27 @@ class Caller:
     """One call we make."""
 
     __slots__ = (
-        "_ack_held", "_answerer", "_branch", "_chosen", "_credentials_sent", "_cseq", "_endpoint", "_extra", "_from",
-        "_plan", "_sessions", "_tag", "_targets", "_transaction", "_tried", "_until", "call_id", "handle", "noted_at",
+        "_ack_held",
+        "_answerer",
+        "_branch",
+        "_cancel_reason",
+        "_chosen",
+        "_credentials_sent",
+        "_cseq",
+        "_endpoint",
+        "_expires",
+        "_extra",
+        "_from",
+        "_plan",
+        "_sessions",
+        "_tag",
+        "_targets",
+        "_transaction",
+        "_tried",
+        "_until",
+        "call_id",
+        "handle",
+        "noted_at",
         "state",
     )  # fmt: skip
 
@@ -87,6 +110,8 @@ class Caller:
         self._tried: dict[str, int] = {}
         self._cseq = 0
         self._targets = [Target(host=plan.next_hop[0], port=plan.next_hop[1], way=plan.way), *plan.alternatives]
+        self._expires = plan.session_expires_s
+        self._cancel_reason = ""
         self._sessions: dict[str, Session] = {}
         self._chosen: Session | None = None
         self._ack_held: tuple[int, list[tuple[str, str]]] | None = None
@@ -138,6 +163,8 @@ class Caller:
             ("CSeq", f"{self._cseq} INVITE"),
             ("Contact", self._endpoint.contact(target.way)),
             ("Allow", ALLOW),
+            ("Supported", SUPPORTED),
+            *self._timer_pairs(),
             ("User-Agent", self._endpoint.user_agent),
             *self._extra,
             *self._credentials_sent,
@@ -155,6 +182,16 @@ class Caller:
         )
         assert isinstance(transaction, InviteClient)
         self._transaction = transaction
+
+    def _timer_pairs(self) -> list[tuple[str, str]]:
+        if not self._expires:
+            return []
+        return [("Session-Expires", str(self._expires)), ("Min-SE", str(max(MIN_SE_S, self._raised_min_se)))]
+
+    @property
+    def _raised_min_se(self) -> int:
+        """What a 422 taught us, 0 without one."""
+        return self._expires if self._expires != self._plan.session_expires_s else 0
 
     def _receive_response(self, response: Response, source: tuple[str, int], now: float) -> None:
         if response.code < 200:
@@ -175,6 +212,8 @@ class Caller:
         tag = response.head.to.tag
         if tag and tag not in self._sessions and len(self._sessions) < _MOST_FORKS:
             self._sessions[tag] = self._session(response, source)
+        if not self._acknowledge_provisional(response, now):
+            return
         self._endpoint.events.append(
             Provisional(
                 handle=self.handle,
@@ -187,6 +226,17 @@ class Caller:
             )
         )
 
+    def _acknowledge_provisional(self, response: Response, now: float) -> bool:
+        """Send PRACK where it is asked for; False for a repetition, or one out of order (RFC 3262 section 4)."""
+        try:
+            number = reliable_number(response)
+        except SipParseError:
+            return True  # its Require cannot be read: whatever it wants, somebody rings
+        session = self._sessions.get(response.head.to.tag)
+        if number is None or session is None:
+            return True
+        return session.receive_reliable(number, response, now)
+
     def _receive_refusal(self, response: Response, now: float) -> None:
         if self.state in (CallerState.ANSWERED, CallerState.OVER):
             return
@@ -196,10 +246,24 @@ class Caller:
                 self._sessions.clear()
                 self._invite(now)
                 return
+            if code == 422 and self._raise_expires(response):
+                self._invite(now)
+                return
         elif code in (401, 407) or code < 400:
             code, reason = 487, "Request Terminated"  # would have needed another INVITE, which nobody wants any more
         headers = clean_pairs(response.headers)
         self._fail(Failed(handle=self.handle, at=now, code=code, reason=reason, headers=headers), now)
+
+    def _raise_expires(self, response: Response) -> bool:
+        """Learn the least interval a far end takes (RFC 4028 section 6); False when it is nothing new."""
+        try:
+            least = min_se(response.headers)
+        except SipParseError:
+            return False
+        if not self._expires or least <= self._expires:
+            return False
+        self._expires = least
+        return True
 
     def _unanswered(self, code: int, now: float) -> None:
         if self.state is CallerState.CALLING and code == 503 and len(self._targets) > 1:
@@ -217,6 +281,10 @@ class Caller:
 
     def _finish(self, now: float) -> None:
         self.state = CallerState.OVER
+        if self._transaction.state in (State.TRYING, State.PROCEEDING):
+            # Its answer found the call, but not the transaction (a Via was garbled): nothing else will end it.
+            self._transaction.abandon()
+            self._endpoint.agenda.note(self._transaction)
         self._until = now + self._endpoint.timers.patience
         self._endpoint.agenda.note(self)
 
@@ -242,9 +310,10 @@ class Caller:
             return
         early, session = session, self._session(response, source)
         if early is not None:
-            session.dialog.remote_cseq = early.dialog.remote_cseq
+            session.follow(early)
         session.state = SessionState.UP
-        session.dialog.local_cseq = self._cseq
+        session.dialog.local_cseq = max(self._cseq, session.dialog.local_cseq)
+        session.local_body = self._plan.body
         self._sessions[tag] = session
         credentials = self._credentials_sent if head.cseq == self._cseq else []
         is_wanted = self.state is CallerState.CALLING and head.cseq == self._cseq
@@ -257,6 +326,13 @@ class Caller:
             return
         self.state = CallerState.ANSWERED
         self._chosen = session
+        session.learn_peer(response.headers)
+        try:
+            agreed = session_expires(response.headers)
+        except SipParseError:
+            agreed = None
+        if agreed is not None and self._expires:
+            session.start_timer(agreed, we_refresh=agreed.refresher != "uas", now=now)
         self._endpoint.events.append(
             Answered(
                 handle=self.handle,
@@ -299,13 +375,15 @@ class Caller:
             request_uri=self._plan.request_uri,
             way=self._transaction.way,
         )
-        return Session(
+        session = Session(
             endpoint=self._endpoint,
             handle=self.handle,
             dialog=dialog,
             answerer=self._answerer,
             on_over=self._session_over,
         )
+        session.owns_call_id = True
+        return session
 
     def _session_over(self, session: Session, now: float) -> None:
         if session is self._chosen and session.last_word is not None:
@@ -314,10 +392,11 @@ class Caller:
 
     # --- what the floor above asks -----------------------------------------------------------------------------------
 
-    def cancel(self, now: float) -> None:
+    def cancel(self, now: float, reason: str | None = None) -> None:
         """Give up before the answer; harmless when it is too late. Failed(487) follows, or the true refusal."""
         if self.state is not CallerState.CALLING:
             return
+        self._cancel_reason = safe(reason or "", "reason")
         self.state = CallerState.CANCEL_WANTED
         if self._transaction.state is State.PROCEEDING:
             self._send_cancel(now)
@@ -334,6 +413,8 @@ class Caller:
             if name in ("Via", "Max-Forwards", "Route", "From", "To", "Call-ID")
         ]
         pairs += [("CSeq", f"{self._cseq} CANCEL"), ("User-Agent", self._endpoint.user_agent)]
+        if self._cancel_reason:
+            pairs.append(("Reason", self._cancel_reason))
         request = Request(method="CANCEL", uri=invite.uri, headers=Headers(pairs))
         self._endpoint.ask(
             request,
@@ -357,12 +438,14 @@ class Caller:
             self.acknowledge()  # a BYE before the ACK would be for a dialog the far end cannot be sure of
             self._chosen.bye(now, reason)
         else:
-            self.cancel(now)
+            self.cancel(now, reason)
 
     @property
     def session(self) -> Session | None:
-        """The session of the answer, None before it."""
-        return self._chosen
+        """The session of the answer; before it, the early one with an open offer, None without."""
+        if self._chosen is not None:
+            return self._chosen
+        return next((session for session in self._sessions.values() if session.has_offer), None)
 
     # --- what arrives ------------------------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from callwright.sip.dialog import SavedDialog, saved_dialog
 from callwright.sip.endpoint import (
     ALLOW,
     SDP,
+    SUPPORTED,
     Call,
     Endpoint,
     client_key,
@@ -29,11 +30,13 @@ from callwright.sip.endpoint import (
 )
 from callwright.sip.errors import SipParseError, UnknownCall, WrongMoment
 from callwright.sip.event import AskDone, Event, PingDone, Send
+from callwright.sip.guard import Guard, GuardSettings
 from callwright.sip.headers import Headers, parse_via, safe, split_commas
 from callwright.sip.message import REASONS, Request, Response, render
 from callwright.sip.parser import BadRequest, parse_message
 from callwright.sip.revival import Revival
 from callwright.sip.session import Session
+from callwright.sip.session_timer import MIN_SE_S, is_too_short
 from callwright.sip.stray import MOST_STRAYS, Stray, may_be_ours, stray_key
 from callwright.sip.transaction import InviteServer, PlainServer, ServerTransaction, State
 from callwright.sip.uri import OtherUri, parse_uri
@@ -42,8 +45,10 @@ from callwright.sip.way import BY_UDP, Transport, Way
 __all__ = ["Credentials", "InvitePlan", "SavedDialog", "Send", "SipCore", "Timers"]
 
 _SCHEMES = ("sip", "sips", "tel")
-_HANDLED = frozenset(("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE"))
+_HANDLED = frozenset(ALLOW.split(", "))
+_SUPPORTED = frozenset(SUPPORTED.split(", "))
 _UNUSED_TIMERS = Timers()
+_OPEN_DOOR = GuardSettings()
 
 
 class SipCore:
@@ -61,6 +66,7 @@ class SipCore:
         user_agent: str = "callwright",
         timers: Timers = _UNUSED_TIMERS,
         auto_trying: bool = True,
+        guard: GuardSettings = _OPEN_DOOR,
     ) -> None:
         self._endpoint = Endpoint(
             contact_host=contact_host,
@@ -70,6 +76,7 @@ class SipCore:
             timers=timers,
         )
         self._auto_trying = auto_trying
+        self.guard = Guard(guard)
         self.dropped = 0  # datagrams that were neither a message nor answerable, for the shell's log
 
     # --- the timed machine -------------------------------------------------------------------------------------------
@@ -84,6 +91,8 @@ class SipCore:
         try:
             message = parse_message(data)
         except BadRequest as problem:
+            if self.guard.hides_from(source[0]):
+                return
             self._refuse_statelessly(problem.method, problem.headers, source, problem.code, way)
             return
         except SipParseError:
@@ -150,11 +159,14 @@ class SipCore:
         if isinstance(call, Caller):
             call.acknowledge()
 
-    def cancel(self, handle: str, now: float) -> None:
-        """Give up a call before its answer. Too late or asked twice, it does nothing. Failed follows."""
+    def cancel(self, handle: str, now: float, reason: str | None = None) -> None:
+        """Give up a call before its answer, with a Reason value if given. Too late or asked twice, it does nothing.
+
+        Failed follows.
+        """
         call = self._endpoint.calls.get(handle)
         if isinstance(call, Caller):
-            call.cancel(now)
+            call.cancel(now, reason)
 
     def bye(self, handle: str, now: float, reason: str | None = None) -> None:
         """Hang up, with a Reason header value if given (RFC 3326). Before the answer: CANCEL, or 603 when called.
@@ -191,9 +203,12 @@ class SipCore:
         """Refuse what Reoffered asked (488 is usual); raises as answer_reinvite."""
         self._session(handle).refuse_reinvite(code, reason, now)
 
-    def reoffer(self, handle: str, body: bytes, now: float) -> None:
-        """Send a re-INVITE; ReofferAnswered or ReofferRefused follows. Raises WrongMoment while another is open."""
-        self._session(handle).reoffer(body, now)
+    def reoffer(self, handle: str, body: bytes, now: float, method: str = "INVITE") -> None:
+        """Send a re-INVITE, or an UPDATE (RFC 3311); ReofferAnswered or ReofferRefused follows.
+
+        One that crosses the peer's (491) is sent again after a while. Raises WrongMoment while another is open.
+        """
+        self._session(handle).reoffer(body, now, method)
 
     def ping(self, next_hop: tuple[str, int], now: float, way: Way = BY_UDP) -> str:
         """Send OPTIONS to a peer; returns a handle, PingDone follows."""
@@ -241,8 +256,12 @@ class SipCore:
         now: float,
         content_type: str = SDP,
         to_tag: str = "",
+        reliable: bool = False,
     ) -> bool:
         """Answer an INVITE: 100 to 199 as often as wanted, then one final response.
+
+        ``reliable`` asks for a PRACK where the caller knows how (RFC 3262); a caller that insists gets nothing else.
+        What comes after a reliable one waits for its PRACK (event Pracked), a refusal apart.
 
         2xx is repeated until its ACK (event Acked). ``to_tag`` answers as another telephone of the same INVITE; each
         tag may send one 2xx. Returns False, sending nothing, when it is too late: answered, the caller gave up, or the
@@ -254,7 +273,14 @@ class SipCore:
         if not isinstance(call, Called):
             raise UnknownCall(f"call {handle[:40]!r} is one we made: it has no INVITE to respond to")
         return call.respond(
-            code, now, reason=reason, body=body, content_type=content_type, headers=headers, to_tag=to_tag
+            code,
+            now,
+            reason=reason,
+            body=body,
+            content_type=content_type,
+            headers=headers,
+            to_tag=to_tag,
+            reliable=reliable,
         )
 
     def set_credentials(self, handle: str, credentials: Credentials) -> None:
@@ -316,12 +342,21 @@ class SipCore:
         if known is not None:
             known.receive(request, now)
             return
+        if not self._is_of_a_call(request) and not self.guard.admits(request, source[0], len(endpoint.servers), now):
+            return
         transaction = self._open_transaction(request, source, now, way)
         try:
             self._dispatch(transaction, now)
         except SipParseError as problem:
             # A header nobody had looked at yet is malformed. Only the peer can be at fault here.
             endpoint.reply(transaction, problem.code, now, reason="Bad Request", to_tag=endpoint.new_id()[-16:])
+
+    def _is_of_a_call(self, request: Request) -> bool:
+        """Tell whether a request belongs to a call we know, or cancels one."""
+        if request.method == "CANCEL":
+            branch, sent_by, _ = server_key(request)
+            return (branch, sent_by, "INVITE") in self._endpoint.servers
+        return bool(request.head.to.tag) and _our_tag(request) in self._endpoint.by_tag
 
     def _open_transaction(self, request: Request, source: tuple[str, int], now: float, way: Way) -> ServerTransaction:
         endpoint = self._endpoint
@@ -377,7 +412,7 @@ class SipCore:
                 Called(endpoint=self._endpoint, handle=self._endpoint.new_id(), transaction=transaction, now=now)
         elif request.method == "OPTIONS":
             contact = self._endpoint.contact(transaction.way)
-            headers = (("Contact", contact), ("Allow", ALLOW), ("Accept", SDP), ("Supported", ""))
+            headers = (("Contact", contact), ("Allow", ALLOW), ("Accept", SDP), ("Supported", SUPPORTED))
             self._reply(transaction, 200, now, headers)
         else:
             self._reply(transaction, 481, now)  # BYE, INFO and UPDATE exist within a dialog only
@@ -436,9 +471,11 @@ def _refusal_of(request: Request) -> tuple[int, tuple[tuple[str, str], ...]] | N
     uri = parse_uri(request.uri) if not request.head.to.tag else None
     if isinstance(uri, OtherUri) and uri.scheme not in _SCHEMES:
         return 416, ()
-    required = request.headers.listed("require")
+    required = [option for option in request.headers.listed("require") if option.lower() not in _SUPPORTED]
     if required:
         return 420, (("Unsupported", ", ".join(required)),)
+    if method in ("INVITE", "UPDATE") and is_too_short(request.headers):
+        return 422, (("Min-SE", str(MIN_SE_S)),)
     if method == "INVITE":
         accepted = request.headers.listed("accept")
         if accepted and not any(_media_type(value) in (SDP, "application/*", "*/*") for value in accepted):

@@ -110,7 +110,7 @@ class Dialog:
             ("Call-ID", self.call_id),
             ("CSeq", f"{cseq} {method}"),
         ]
-        if method == "INVITE":
+        if method in ("INVITE", "UPDATE"):
             pairs += [("Contact", endpoint.contact(way)), ("Allow", ALLOW)]
         pairs.append(("User-Agent", endpoint.user_agent))
         pairs += extra

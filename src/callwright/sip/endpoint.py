@@ -23,7 +23,8 @@ from callwright.sip.transaction import (
 )
 from callwright.sip.way import BY_UDP, Target, Transport, Way
 
-ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE"
+ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK"
+SUPPORTED = "100rel, timer"
 COOKIE = "z9hG4bK"
 SDP = "application/sdp"
 

@@ -115,7 +115,10 @@ class ByeDone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reoffered:
-    """A re-INVITE, or an UPDATE with a body, to be answered or refused. ``body`` b"" asks us for an offer."""
+    """A re-INVITE, or an UPDATE or PRACK with a body, to be answered or refused. ``body`` b"" asks us for an offer.
+
+    UPDATE and PRACK may come before the answer, when offer and answer were exchanged reliably.
+    """
 
     handle: str
     at: float
@@ -126,7 +129,7 @@ class Reoffered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReofferAnswered:
-    """Our re-INVITE was answered with 2xx (and ACKed)."""
+    """Our re-INVITE or UPDATE was answered with 2xx (and ACKed)."""
 
     handle: str
     at: float
@@ -136,7 +139,7 @@ class ReofferAnswered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReofferRefused:
-    """Our re-INVITE was refused; the call goes on as it was. 491: try again a little later (RFC 3261 section 14.1)."""
+    """Our re-INVITE or UPDATE was refused; the call goes on as it was. 491: it crossed the peer's, several times."""
 
     handle: str
     at: float
@@ -174,6 +177,16 @@ class CancelledByPeer:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acked:
     """The ACK of our 2xx. ``body`` holds the answer when the INVITE carried no offer."""
+
+    handle: str
+    at: float
+    body: bytes
+    tag: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pracked:
+    """A reliable provisional answer of ours was acknowledged. ``body`` holds the answer when it carried an offer."""
 
     handle: str
     at: float
@@ -243,6 +256,7 @@ Event = (
     | Invited
     | CancelledByPeer
     | Acked
+    | Pracked
     | ForkEnded
     | InfoReceived
     | PingDone

@@ -1,4 +1,4 @@
-"""What happens within one dialog, whichever side began it: hanging up, new offers, INFO, and the repeating of our 2xx.
+"""What happens within one dialog, whichever side began it: hanging up, new offers, INFO, refreshes and repetitions.
 
 early -> up -> over            the far end hangs up
          up -> leaving -> over we hang up: BYE sent, waiting for its answer (timer F at most)
@@ -16,23 +16,36 @@ from enum import StrEnum
 
 from callwright.sip.auth import Answerer
 from callwright.sip.dialog import Dialog
-from callwright.sip.endpoint import ALLOW, SDP, Endpoint
-from callwright.sip.errors import WrongMoment
+from callwright.sip.endpoint import ALLOW, SDP, SUPPORTED, Endpoint
+from callwright.sip.errors import SipParseError, UnsafeText, WrongMoment
 from callwright.sip.event import (
     Acked,
     ByeDone,
     Ended,
     InfoReceived,
+    Pracked,
     ReofferAnswered,
     Reoffered,
     ReofferRefused,
     Send,
 )
-from callwright.sip.headers import clean, clean_pairs, safe
+from callwright.sip.headers import Headers, clean, clean_pairs, safe
 from callwright.sip.message import Request, Response
+from callwright.sip.reliable import Unpracked, unpracked
+from callwright.sip.session_timer import (
+    SessionExpires,
+    SessionTimer,
+    answer_headers,
+    answer_to,
+    min_se,
+    running,
+    session_expires,
+)
 from callwright.sip.transaction import ClientTransaction, InviteClient, InviteServer, ServerTransaction
 
 _KEPT_ACKS = 4
+_MOST_GLARES = 5
+_EXPIRED = 'SIP;cause=408;text="session expired"'
 
 
 class SessionState(StrEnum):
@@ -54,16 +67,30 @@ class _Unacked:
     end_at: float
 
 
+@dataclass(slots=True)
+class _Offer:
+    """A re-INVITE or UPDATE of ours. ``retry_at`` is set while it waits after a glare (RFC 3261 section 14.1)."""
+
+    method: str
+    body: bytes
+    is_refresh: bool
+    glares: int = 0
+    retry_at: float | None = None
+
+
 class Session:
     """One dialog and its life.
 
     ``on_over`` is called once, when it has ended. ``confirmed`` says that both sides know of the 2xx (its ACK was seen
-    or sent). ``last_word`` is how it ended, None while it lives.
+    or sent). ``last_word`` is how it ended, None while it lives. ``agreed`` says that offer and answer were exchanged
+    before the 2xx, ``local_body`` is the last session description of ours. ``on_pracked`` hears whether a reliable
+    provisional answer of ours was acknowledged. ``owns_call_id``: the calling side waits longer after a glare.
     """
 
     __slots__ = (
-        "_acks", "_answerer", "_bye_cause", "_bye_reason", "_endpoint", "_on_over", "_pending", "_reoffer", "_tried",
-        "_unacked", "confirmed", "dialog", "handle", "last_word", "noted_at", "quiet", "state",
+        "_acks", "_answerer", "_bye_cause", "_bye_reason", "_endpoint", "_offer", "_on_over", "_peer_updates",
+        "_pending", "_reoffer", "_rseq", "_timer", "_tried", "_unacked", "_unpracked", "agreed", "confirmed", "dialog",
+        "handle", "last_word", "local_body", "noted_at", "on_pracked", "owns_call_id", "quiet", "state",
     )  # fmt: skip
 
     def __init__(
@@ -89,7 +116,16 @@ class Session:
         self._unacked: _Unacked | None = None
         self._pending: ServerTransaction | None = None
         self._reoffer: ClientTransaction | None = None
+        self._offer: _Offer | None = None
         self._tried: dict[str, int] = {}
+        self._rseq: int | None = None
+        self._unpracked: Unpracked | None = None
+        self._timer: SessionTimer | None = None
+        self._peer_updates = False
+        self.agreed = False
+        self.local_body = b""
+        self.owns_call_id = False
+        self.on_pracked: Callable[[bool, float], None] | None = None
         self._bye_reason = ""
         self._bye_cause = ""
 
@@ -103,14 +139,29 @@ class Session:
         """Nothing to leave: the owner's table holds the session."""
 
     def wake_at(self) -> float | None:
-        waiting = self._unacked
-        return None if waiting is None else min(waiting.resend_at, waiting.end_at)
+        at: float | None = None
+        for waiting in (self._unacked, self._unpracked):
+            if waiting is not None:
+                at = min(waiting.resend_at, waiting.end_at)
+        if self._offer is not None and self._offer.retry_at is not None:
+            at = self._offer.retry_at if at is None else min(at, self._offer.retry_at)
+        if self._timer is not None:
+            at = self._timer.wake_at() if at is None else min(at, self._timer.wake_at())
+        return at
 
     def wake(self, now: float) -> None:
-        """Repeat our 2xx, or hang up when nobody ever ACKs it."""
-        waiting = self._unacked
-        if waiting is None:
-            return
+        """Repeat what waits for ACK or PRACK, offer again after a glare, refresh, or hang up a call that is dead."""
+        if self._unacked is not None:
+            self._wake_unacked(self._unacked, now)
+        if self._unpracked is not None:
+            self._wake_unpracked(self._unpracked, now)
+        offer = self._offer
+        if offer is not None and offer.retry_at is not None and offer.retry_at <= now:
+            self._offer_again(offer, now)
+        if self._timer is not None:
+            self._wake_timer(self._timer, now)
+
+    def _wake_unacked(self, waiting: _Unacked, now: float) -> None:
         if waiting.end_at <= now:
             self._unacked = None
             if self.state in (SessionState.UP, SessionState.HELD):
@@ -120,6 +171,101 @@ class Session:
             self._endpoint.outbox.append(waiting.send)
             waiting.interval = min(waiting.interval * 2, self._endpoint.timers.t2)
             waiting.resend_at = now + waiting.interval
+
+    def follow(self, early: Session) -> None:
+        """Take over what happened before the answer: this session is its successor."""
+        self.dialog.remote_cseq = early.dialog.remote_cseq
+        self.dialog.local_cseq = max(self.dialog.local_cseq, early.dialog.local_cseq)
+        self._rseq = early._rseq
+        self.agreed = early.agreed
+        self._pending, early._pending = early._pending, None
+
+    # --- reliable provisional answers --------------------------------------------------------------------------------
+
+    def receive_reliable(self, number: int, response: Response, now: float) -> bool:
+        """Acknowledge a provisional answer with PRACK; False when it is a repetition or out of order."""
+        if self._rseq is not None and number != self._rseq + 1:
+            return False
+        self._rseq = number
+        self.agreed = self.agreed or bool(response.body)
+        self._ask_prack(f"{number} {response.head.cseq} INVITE", {}, now)
+        return True
+
+    def _ask_prack(self, rack: str, tried: dict[str, int], now: float) -> None:
+        def answered(response: Response, source: tuple[str, int], now: float) -> None:
+            challenged = response.code in (401, 407) and self.state is not SessionState.OVER
+            if challenged and self._answerer.learn(response.headers, tried):
+                self._ask_prack(rack, tried, now)
+
+        self._ask("PRACK", [("RAck", rack), *self._credentials_for("PRACK")], b"", answered, _ignore, now)
+
+    def await_prack(self, send: Send, number: int, cseq: int, now: float) -> None:
+        """Repeat a reliable provisional answer of ours until its PRACK comes; ``on_pracked`` hears how it went."""
+        self._unpracked = unpracked(send, number=number, cseq=cseq, timers=self._endpoint.timers, now=now)
+        self._endpoint.agenda.note(self)
+
+    @property
+    def awaits_prack(self) -> bool:
+        return self._unpracked is not None
+
+    def stop_waiting(self) -> None:
+        """Repeat nothing any more: the INVITE was refused."""
+        self._unpracked = None
+
+    def _wake_unpracked(self, waiting: Unpracked, now: float) -> None:
+        if waiting.end_at <= now:
+            self._unpracked = None
+            if self.on_pracked is not None:
+                self.on_pracked(False, now)
+        elif waiting.resend_at <= now:
+            self._endpoint.outbox.append(waiting.repeat(now))
+
+    def _receive_prack(self, transaction: ServerTransaction, now: float) -> None:
+        request = transaction.request
+        if self._unpracked is None or not self._unpracked.is_acknowledged_by(request):
+            self._endpoint.reply(transaction, 481, now)
+            return
+        self._unpracked = None
+        if request.body and self.agreed:
+            self._take_offer(transaction, now)
+        else:
+            self._endpoint.reply(transaction, 200, now)
+            self.agreed = self.agreed or bool(self.local_body)
+            event = Pracked(handle=self.handle, at=now, body=request.body, tag=self.dialog.local_tag)
+            self._endpoint.events.append(event)
+        if self.on_pracked is not None:
+            self.on_pracked(True, now)
+
+    # --- session timer -----------------------------------------------------------------------------------------------
+
+    def learn_peer(self, headers: Headers) -> None:
+        """Learn from an INVITE or its answer whether the peer takes UPDATE."""
+        try:
+            self._peer_updates = "UPDATE" in headers.listed("allow")
+        except SipParseError:
+            self._peer_updates = False
+
+    def start_timer(self, agreed: SessionExpires | None, *, we_refresh: bool, now: float) -> None:
+        """Count anew from a request or answer that agreed on a session timer; None agreed on none."""
+        if self.quiet or self.state not in (SessionState.UP, SessionState.HELD):
+            return
+        self._timer = None if agreed is None else running(agreed, we_refresh=we_refresh, now=now)
+        self._endpoint.agenda.note(self)
+
+    def _wake_timer(self, timer: SessionTimer, now: float) -> None:
+        if timer.end_at <= now:
+            self._timer = None
+            if self.state is SessionState.UP:
+                self._bye_cause = "nobody refreshed the session"
+                self._bye_reason = _EXPIRED
+                self._send_bye(now)
+        elif timer.refresh_at is not None and timer.refresh_at <= now:
+            timer.refresh_at = now + max((timer.end_at - now) / 2, 1.0)  # should this one come to nothing
+            if self.state is SessionState.UP and not self._is_offering:
+                update = self._peer_updates or not self.local_body
+                self._offer = _Offer("UPDATE" if update else "INVITE", b"" if update else self.local_body, True)
+                self._tried = {}
+                self._ask_reoffer(self._offer, now)
 
     # --- ACKs we owe -------------------------------------------------------------------------------------------------
 
@@ -214,8 +360,8 @@ class Session:
         if isinstance(self._reoffer, InviteClient):
             self._reoffer.abandon()
             self._endpoint.agenda.note(self._reoffer)
-        self._reoffer = None
-        self._unacked = None
+        self._reoffer = self._offer = None
+        self._unacked = self._unpracked = self._timer = None
         self.state = SessionState.OVER
         self.last_word = last_word
         self._on_over(self, now)
@@ -240,6 +386,8 @@ class Session:
                 self._receive_bye(transaction, now)
             case "INVITE" | "UPDATE":
                 self._receive_offer(transaction, now)
+            case "PRACK":
+                self._receive_prack(transaction, now)
             case "INFO":
                 self._receive_info(transaction, now)
             case "OPTIONS":
@@ -273,7 +421,7 @@ class Session:
         reply = self._endpoint.reply
         if self.state in (SessionState.LEAVING, SessionState.HELD) or self.quiet:
             reply(transaction, 481 if request.method == "UPDATE" else 488, now)
-        elif self.state is SessionState.EARLY:
+        elif self.state is SessionState.EARLY and not (self.agreed and request.method == "UPDATE" and request.body):
             # We cannot have agreed on media yet, so there is nothing to change.
             code = 488 if request.body or request.method == "INVITE" else 200
             reply(transaction, code, now, headers=(("Contact", self._endpoint.contact(transaction.way)),))
@@ -284,33 +432,40 @@ class Session:
             reply(transaction, 500, now, headers=(("Retry-After", str(wait)),))
         elif request.method == "UPDATE" and not request.body:
             self.dialog.take_target(request)
-            reply(
-                transaction, 200, now, headers=(("Contact", self._endpoint.contact(transaction.way)), ("Allow", ALLOW))
-            )
+            reply(transaction, 200, now, headers=self._agreeing_headers(transaction, now))
         elif request.body and not _is_sdp(request):
             reply(transaction, 415, now, headers=(("Accept", SDP),))
         else:
-            self._pending = transaction
-            if isinstance(transaction, InviteServer):
-                transaction.on_cancel = self._receive_cancel
-            self._endpoint.events.append(
-                Reoffered(
-                    handle=self.handle,
-                    at=now,
-                    method=request.method,
-                    body=request.body,
-                    content_type=clean(request.headers.get("content-type") or ""),
-                )
-            )
+            self._take_offer(transaction, now)
+
+    def _take_offer(self, transaction: ServerTransaction, now: float) -> None:
+        request = transaction.request
+        self._pending = transaction
+        if isinstance(transaction, InviteServer):
+            transaction.on_cancel = self._receive_cancel
+        content_type = clean(request.headers.get("content-type") or "")
+        self._endpoint.events.append(
+            Reoffered(handle=self.handle, at=now, method=request.method, body=request.body, content_type=content_type)
+        )
+
+    def _agreeing_headers(self, transaction: ServerTransaction, now: float) -> list[tuple[str, str]]:
+        """Return the headers of a 2xx to a re-INVITE or UPDATE, whose session timer starts anew."""
+        agreed = answer_to(transaction.request.headers)
+        self.start_timer(agreed, we_refresh=agreed is not None and agreed.refresher == "uas", now=now)
+        contact = self._endpoint.contact(transaction.way)
+        return [("Contact", contact), ("Allow", ALLOW), ("Supported", SUPPORTED), *answer_headers(agreed)]
 
     def answer_reinvite(self, body: bytes, now: float) -> None:
         """Accept the offer of Reoffered with our answer; raises WrongMoment when none waits."""
         transaction = self._waiting_offer()
         request = transaction.request
-        self.dialog.take_target(request)
-        headers = [("Contact", self._endpoint.contact(transaction.way)), ("Allow", ALLOW)]
+        headers: list[tuple[str, str]] = []
+        if request.method != "PRACK":
+            self.dialog.take_target(request)
+            headers = self._agreeing_headers(transaction, now)
         if body:
             headers.append(("Content-Type", SDP))
+            self.local_body = body
         data = self._endpoint.reply(transaction, 200, now, headers=headers, body=body)
         self._pending = None
         if isinstance(transaction, InviteServer):
@@ -342,51 +497,114 @@ class Session:
             self._endpoint.reply(self._pending, 487, now)
         self._pending = None
 
-    # --- our own re-INVITE -------------------------------------------------------------------------------------------
+    # --- our own re-INVITE and UPDATE --------------------------------------------------------------------------------
 
-    def reoffer(self, body: bytes, now: float) -> None:
-        """Send a re-INVITE; raises WrongMoment while another offer is open (RFC 3261 section 14.1)."""
-        busy = self._reoffer is not None or self._unacked is not None or self.has_offer
-        if self.state is not SessionState.UP or busy:
-            raise WrongMoment("a re-INVITE needs a call that is up with no other offer open: wait for its end")
+    @property
+    def _is_offering(self) -> bool:
+        return self._offer is not None or self._unacked is not None or self.has_offer
+
+    def reoffer(self, body: bytes, now: float, method: str = "INVITE") -> None:
+        """Send a re-INVITE or UPDATE; raises WrongMoment while another offer is open (RFC 3261 section 14.1)."""
+        if method not in ("INVITE", "UPDATE"):
+            raise UnsafeText(f"an offer is made with INVITE or UPDATE, not {method[:20]!r}", field="method")
+        if self.state is not SessionState.UP or self._is_offering:
+            raise WrongMoment("a new offer needs a call that is up with no other offer open: wait for its end")
         self._tried = {}
-        self._ask_reoffer(body, now)
+        self._offer = _Offer(method, body, False)
+        self._ask_reoffer(self._offer, now)
 
-    def _ask_reoffer(self, body: bytes, now: float) -> None:
-        credentials = self._credentials_for("INVITE")
+    def _ask_reoffer(self, offer: _Offer, now: float) -> None:
+        credentials = self._credentials_for(offer.method)
 
         def answered(response: Response, source: tuple[str, int], now: float) -> None:
-            self._reoffer_answered(response, credentials, body, now)
+            self._reoffer_answered(offer, response, credentials, now)
 
-        extra = [*credentials, ("Content-Type", SDP)]
-        self._reoffer = self._ask("INVITE", extra, body, answered, self._reoffer_failed, now)
+        extra = [("Supported", SUPPORTED), *credentials]
+        if self._timer is not None:
+            refresher = "uac" if self._timer.we_refresh else "uas"
+            extra.append(("Session-Expires", str(SessionExpires(seconds=self._timer.seconds, refresher=refresher))))
+        if offer.body:
+            extra.append(("Content-Type", SDP))
+        self._reoffer = self._ask(offer.method, extra, offer.body, answered, self._reoffer_failed, now)
 
     def _reoffer_answered(
-        self, response: Response, credentials: list[tuple[str, str]], body: bytes, now: float
+        self, offer: _Offer, response: Response, credentials: list[tuple[str, str]], now: float
     ) -> None:
         code = response.code
         if code < 200 or (code < 300 and self.repeat_ack(response.head.cseq)):
             return
         self._reoffer = None
         if code < 300:
+            self._offer = None
             self.dialog.take_target(response)
-            self.acknowledge(response.head.cseq, credentials)
-            if self._may_speak():
+            self.local_body = offer.body or self.local_body
+            if offer.method == "INVITE":
+                self.acknowledge(response.head.cseq, credentials)
+            self._restart_timer(response, now)
+            if self._may_speak() and not (offer.is_refresh and not response.body):
                 self._endpoint.events.append(ReofferAnswered(handle=self.handle, at=now, code=code, body=response.body))
         elif self.state is SessionState.UP:
             if code in (401, 407) and self._answerer.learn(response.headers, self._tried):
-                self._ask_reoffer(body, now)
+                self._ask_reoffer(offer, now)
+            elif code == 422 and self._raise_timer(response):
+                self._ask_reoffer(offer, now)
+            elif code == 491 and offer.glares < _MOST_GLARES:
+                self._wait_after_glare(offer, now)
             else:
-                self._endpoint.events.append(
-                    ReofferRefused(handle=self.handle, at=now, code=code, reason=clean(response.reason))
-                )
+                self._offer_refused(offer, code, clean(response.reason), now)
+        else:
+            self._offer = None
 
     def _reoffer_failed(self, code: int, now: float) -> None:
         self._reoffer = None
-        if self._may_speak():
+        offer, self._offer = self._offer, None
+        if offer is not None and self._may_speak():
+            self._offer_refused(offer, code, "no answer", now, local=True)
+
+    def _offer_refused(self, offer: _Offer, code: int, reason: str, now: float, *, local: bool = False) -> None:
+        self._offer = None
+        if not offer.is_refresh:
             self._endpoint.events.append(
-                ReofferRefused(handle=self.handle, at=now, code=code, reason="no answer", local=True)
+                ReofferRefused(handle=self.handle, at=now, code=code, reason=reason, local=local)
             )
+        elif code in (408, 481):
+            # The far end knows nothing of this call any more (RFC 4028 section 10).
+            self._bye_cause = f"the refresh of the session ended with {code}"
+            self._bye_reason = f"SIP;cause={code}"
+            self._send_bye(now)
+
+    def _wait_after_glare(self, offer: _Offer, now: float) -> None:
+        """Offer again after 2.1 to 4 s, or up to 2 s where the Call-ID is the peer's (RFC 3261 section 14.1)."""
+        offer.glares += 1
+        chance = int(self._endpoint.new_id()[:4], 16) % 191
+        offer.retry_at = now + (2.1 + chance / 100 if self.owns_call_id else chance / 100)
+        self._endpoint.agenda.note(self)
+
+    def _offer_again(self, offer: _Offer, now: float) -> None:
+        if self._unacked is not None or self.has_offer:
+            offer.retry_at = now + 1.0  # the peer's offer first
+            return
+        offer.retry_at = None
+        if self.state is SessionState.UP:
+            self._ask_reoffer(offer, now)
+
+    def _restart_timer(self, response: Response, now: float) -> None:
+        try:
+            agreed = session_expires(response.headers)
+        except SipParseError:
+            return  # what it says is unknown: the old agreement goes on
+        if self._timer is not None or agreed is not None:
+            self.start_timer(agreed, we_refresh=agreed is not None and agreed.refresher != "uas", now=now)
+
+    def _raise_timer(self, response: Response) -> bool:
+        try:
+            least = min_se(response.headers)
+        except SipParseError:
+            return False
+        if self._timer is None or least <= self._timer.seconds:
+            return False
+        self._timer.seconds = least
+        return True
 
     def _may_speak(self) -> bool:
         return self.state is SessionState.UP and not self.quiet
@@ -418,3 +636,7 @@ class Session:
 def _is_sdp(request: Request) -> bool:
     content_type = (request.headers.get("content-type") or "").partition(";")[0].strip().lower()
     return content_type in ("", SDP)
+
+
+def _ignore(code: int, now: float) -> None:
+    """Leave an unanswered PRACK alone: the far end repeats its provisional answer or gives up."""

@@ -67,7 +67,7 @@ class Framer:
 
     def _measure(self) -> None:
         buffer = self._buffer
-        if not self._searched and len(buffer) > _LONGEST_WORD and _START.match(buffer, 0, _LONGEST_WORD) is None:
+        if self._searched <= _LONGEST_WORD < len(buffer) and _START.match(buffer, 0, _LONGEST_WORD) is None:
             raise SipParseError(f"this is not SIP: {bytes(buffer[:40])!r}")
         end = buffer.find(_END, max(self._searched - 3, 0))
         self._searched = len(buffer)

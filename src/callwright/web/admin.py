@@ -13,10 +13,8 @@ from typing import cast
 
 import msgspec
 from sqlalchemy import Connection
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import Route
 
 from callwright.accounts import store
 from callwright.accounts.service import ApplicationKind
@@ -26,14 +24,16 @@ from callwright.outbound.start import OVER, StartStatus
 from callwright.records import ledger
 from callwright.values.ids import InstanceId, ServiceReference
 from callwright.web import admin_accounts as people
+from callwright.web import admin_control as control
 from callwright.web import admin_money as money
 from callwright.web import admin_queues as queues
+from callwright.web import admin_trunks as trunks
 from callwright.web.admin_requests import AdminEdge, body_of
 from callwright.web.api.starts import split_references, status_object
-from callwright.web.app import framed
 from callwright.web.errors import json_answer, problem
 from callwright.web.explain import explain
 from callwright.web.follow import TooSlow
+from callwright.web.frame import Frame, Routes
 from callwright.web.params import Parameters, read_parameters
 
 IDLE_S = 0.5  # how long a watch waits for an event before it looks whether the start is over
@@ -42,37 +42,56 @@ LAST_WORDS_S = 0.2  # and, once it is over, for what was published a moment late
 AdminHandler = Callable[[Request, AdminEdge], Awaitable[Response]]
 
 
-def make_admin_app(edge: AdminEdge) -> Starlette:
+def make_admin_app(edge: AdminEdge) -> Frame:
     """Return the ASGI application of the admin socket."""
-    routes = [
-        _route("GET", "/status", status, edge),
-        _route("GET", "/accounts", people.accounts_list, edge),
-        _route("POST", "/accounts", people.accounts_add, edge),
-        _route("POST", "/accounts/rotate_key", people.accounts_rotate_key, edge),
-        _route("GET", "/services", people.services_list, edge),
-        _route("POST", "/services", people.services_add, edge),
-        _route("GET", "/services/show", people.services_show, edge),
-        _route("POST", "/call", call, edge),
-        _route("POST", "/cancel", cancel, edge),
-        _route("GET", "/starts", starts, edge),
-        _route("GET", "/application_status", application_status, edge),
-        _route("GET", "/watch", watch, edge),
-        _route("GET", "/explain", explain, edge),
-        _route("GET", "/accounts/rules", money.rules_show, edge),
-        _route("POST", "/accounts/rules", money.rules_set, edge),
-        _route("GET", "/rates", money.rates_show, edge),
-        _route("POST", "/rates", money.rates_set, edge),
-        _route("POST", "/rates/import", money.rates_import, edge),
-        _route("POST", "/rates/remove", money.rates_remove, edge),
-        _route("GET", "/do_not_call", money.do_not_call_show, edge),
-        _route("POST", "/do_not_call", money.do_not_call_add, edge),
-        _route("POST", "/do_not_call/remove", money.do_not_call_remove, edge),
-        _route("POST", "/do_not_call/import", money.do_not_call_import, edge),
-        _route("GET", "/queues", queues.queues_list, edge),
-        _route("GET", "/queues/show", queues.queues_show, edge),
-        _route("POST", "/queues/purge", queues.queues_purge, edge),
-    ]
-    return framed(routes, link_base=edge.web.link_base, clock=edge.web.clock)
+    routes: Routes = {
+        path: {method: partial(_ask, handler, edge) for method, handler in methods.items()}
+        for path, methods in _operations().items()
+    }
+    return Frame(routes, link_base=edge.web.link_base, clock=edge.web.clock)
+
+
+def _operations() -> dict[str, dict[str, AdminHandler]]:
+    return {
+        "/status": {"GET": status},
+        "/accounts": {"GET": people.accounts_list, "POST": people.accounts_add},
+        "/accounts/rotate_key": {"POST": people.accounts_rotate_key},
+        "/services": {"GET": people.services_list, "POST": people.services_add},
+        "/services/show": {"GET": people.services_show},
+        "/call": {"POST": call},
+        "/cancel": {"POST": cancel},
+        "/starts": {"GET": starts},
+        "/application_status": {"GET": application_status},
+        "/watch": {"GET": watch},
+        "/explain": {"GET": explain},
+        "/accounts/rules": {"GET": money.rules_show, "POST": money.rules_set},
+        "/rates": {"GET": money.rates_show, "POST": money.rates_set},
+        "/rates/import": {"POST": money.rates_import},
+        "/rates/remove": {"POST": money.rates_remove},
+        "/do_not_call": {"GET": money.do_not_call_show, "POST": money.do_not_call_add},
+        "/do_not_call/remove": {"POST": money.do_not_call_remove},
+        "/do_not_call/import": {"POST": money.do_not_call_import},
+        "/trunks": {"GET": trunks.trunks_list, "POST": trunks.trunks_add},
+        "/trunks/show": {"GET": trunks.trunks_show},
+        "/trunks/enable": {"POST": trunks.trunks_enable},
+        "/trunks/remove": {"POST": trunks.trunks_remove},
+        "/trunks/test": {"POST": trunks.trunks_test},
+        "/running": {"GET": control.running},
+        "/pause": {"POST": control.pause},
+        "/resume": {"POST": control.resume},
+        "/hang_up": {"POST": control.hang_up},
+        "/queues": {"GET": queues.queues_list},
+        "/queues/show": {"GET": queues.queues_show},
+        "/queues/purge": {"POST": queues.queues_purge},
+    }
+
+
+async def _ask(handler: AdminHandler, edge: AdminEdge, request: Request) -> Response:
+    try:
+        return await handler(request, edge)
+    finally:
+        if request.method != "GET":  # it may have changed what logins open
+            edge.web.credentials.forget_rows()
 
 
 class CallToStart(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -105,6 +124,7 @@ async def status(_request: Request, edge: AdminEdge) -> Response:
             "status": "draining" if facts.draining else "ok",
             "queue_length": facts.queue_length,
             "running": facts.running,
+            "paused": await control.paused(edge),
             **edge.node(),
         }
     )
@@ -132,20 +152,7 @@ async def call(request: Request, edge: AdminEdge) -> Response:
             "extra_sip_headers": wanted.extra_sip_headers,
         }
         calls = parse_rest_calls(members, account_type=account.type, parameter="call")
-    now = edge.web.clock()
-    queued = await edge.web.db.write(
-        lambda c: queue.enqueue(
-            c,
-            account_id=account.id,
-            service_id=service.id,
-            calls=calls,
-            digest=digest(service.name, calls),
-            unique_id=None,
-            now=now,
-            new_reference=edge.web.new_reference,
-            max_wait_s=edge.web.limits.max_wait_s,
-        )
-    )
+    queued = await edge.web.batches.enqueue(service, calls, digest=digest(service.name, calls), unique_id=None)
     edge.web.queued(account, service, queued.references)
     return json_answer({"reference": queued.references[0]})
 
@@ -236,12 +243,3 @@ def _statuses(c: Connection, *, references: list[ServiceReference]) -> dict[Serv
 
 def _query(request: Request) -> Parameters:
     return read_parameters(request.scope["query_string"], "", b"")
-
-
-def _route(method: str, path: str, handler: AdminHandler, edge: AdminEdge) -> Route:
-    async def endpoint(request: Request) -> Response:
-        return await handler(request, edge)
-
-    route = Route(path, endpoint, methods=[method])
-    route.methods = {method}
-    return route

@@ -28,7 +28,7 @@ from callwright.values.errors import RequestError
 from callwright.values.ids import AccountId
 from callwright.values.money import ZERO, Money
 from callwright.web.admin_accounts import the_account
-from callwright.web.admin_requests import ADMIN_BODY_S, AdminEdge, body_of
+from callwright.web.admin_requests import AdminEdge, body_of
 from callwright.web.edge import read_body
 from callwright.web.errors import invalid, json_answer
 from callwright.web.params import Parameters, read_parameters
@@ -356,7 +356,7 @@ def _rate_object(rate: NumberRate) -> dict[str, object]:
 
 
 def _text(amount: Decimal | None) -> str | None:
-    return None if amount is None else f"{amount:f}"
+    return None if amount is None else f"{amount.normalize():f}"
 
 
 def _amount(text: str, field: str) -> Money:
@@ -368,7 +368,7 @@ def _amount(text: str, field: str) -> Money:
 
 async def _file(request: Request) -> FileToImport:
     try:
-        return msgspec.json.decode(await read_body(request, MAX_FILE_BYTES, ADMIN_BODY_S), type=FileToImport)
+        return msgspec.json.decode(await read_body(request, MAX_FILE_BYTES), type=FileToImport)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise invalid("the body", str(error)) from error
 

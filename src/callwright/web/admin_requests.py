@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import msgspec
 from starlette.requests import Request
 
+from callwright.engine.trunk_desk import TrunkDesk
+from callwright.values.ids import InstanceId
 from callwright.web.edge import Edge, read_body
 from callwright.web.errors import invalid
 from callwright.web.follow import Broadcaster
@@ -17,7 +19,18 @@ from callwright.web.follow import Broadcaster
 T = TypeVar("T")
 
 MAX_ADMIN_BODY_BYTES = 1024 * 1024
-ADMIN_BODY_S = 30.0
+
+
+class CallDesk(Protocol):
+    """What the operator asks of whoever runs the calls: ``outbound.dispatcher.Dispatcher``."""
+
+    def look_again(self) -> None:
+        """Notice at once that something was paused or resumed."""
+        ...
+
+    def hang_up(self, instance_id: InstanceId) -> bool:
+        """End a running instance; return False when it does not run here."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +38,8 @@ class AdminEdge:
     """The collaborators of the admin socket: those of the web services, and what only the node's own user may see.
 
     ``cloud_id`` is the one accounts are made in; ``node`` returns facts for ``callwright status``, ready for JSON;
-    ``logs_root`` is where the logs of instances are.
+    ``logs_root`` is where the logs of instances are; ``trunks`` is None on a node that has none to offer,
+    ``calls`` on one that places none.
     """
 
     web: Edge
@@ -33,11 +47,13 @@ class AdminEdge:
     broadcaster: Broadcaster
     node: Callable[[], dict[str, object]]
     logs_root: Path = Path("logs")
+    trunks: TrunkDesk | None = None
+    calls: CallDesk | None = None
 
 
 async def body_of(request: Request, kind: type[T]) -> T:
     """Return the JSON body of a request as ``kind``; raise error 0002 naming the member at fault."""
-    body = await read_body(request, MAX_ADMIN_BODY_BYTES, ADMIN_BODY_S)
+    body = await read_body(request, MAX_ADMIN_BODY_BYTES)
     try:
         return msgspec.json.decode(body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

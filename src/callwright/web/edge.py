@@ -23,6 +23,7 @@ from callwright.values.ids import ServiceId, ServiceReference
 from callwright.web.errors import HttpProblem, problem
 from callwright.web.params import MAX_BODY_BYTES, Parameters, read_parameters
 from callwright.web.rates import RateLimit
+from callwright.web.start_batches import StartBatches
 
 FOLLOWED = 100  # of a longer list nobody follows each start; telling of all of them would hold up the event loop
 
@@ -30,7 +31,6 @@ T = TypeVar("T")
 
 log = structlog.get_logger()
 
-BODY_BYTES_PER_S = 16 * 1024
 OFF_LOOP_BYTES = 16 * 1024  # about 200 calls: longer texts are parsed in a thread (ruling 33)
 
 
@@ -45,12 +45,11 @@ class NodeFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What clients may ask for: how large a body, how slowly it may come (``slow_request_s`` seconds, and one more for
-    every ``BODY_BYTES_PER_S``), how many requests a second (0: as many as they like), and how long starts may wait.
+    """What clients may ask for: how large a body, how many requests a second (0: as many as they like), and how long
+    starts may wait.
     """
 
     max_body_bytes: int = MAX_BODY_BYTES
-    slow_request_s: float = 30.0
     requests_per_account: float = 0.0
     requests_per_address: float = 0.0
     max_wait_s: float = MAX_WAIT_S
@@ -104,10 +103,15 @@ class Edge:
     monotonic: Callable[[], float] = time.monotonic
     account_rate: RateLimit = field(init=False)
     address_rate: RateLimit = field(init=False)
+    batches: StartBatches = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "account_rate", RateLimit(self.limits.requests_per_account))
         object.__setattr__(self, "address_rate", RateLimit(self.limits.requests_per_address))
+        batches = StartBatches(
+            self.db, clock=self.clock, new_reference=self.new_reference, max_wait_s=self.limits.max_wait_s
+        )
+        object.__setattr__(self, "batches", batches)
 
     def hold_back(self, rate: RateLimit, key: Hashable) -> None:
         """Count a request of an account or from an address; raise 429 when there were too many."""
@@ -125,14 +129,15 @@ class Edge:
             self.follower.publish(
                 reference, StartQueued(reference=reference, account=account.username, service=service.name, at=at)
             )
-        log.info(
-            "Starts were queued",
-            action="web.queued",
-            account=account.username,
-            service=service.name,
-            count=len(references),
-            first=references[0],
-        )
+        if len(references) > 1:  # a line for each single start would cost more than queueing it
+            log.info(
+                "Starts were queued",
+                action="web.queued",
+                account=account.username,
+                service=service.name,
+                count=len(references),
+                first=references[0],
+            )
         self.wake(service.id)
 
     def cancelled(self, references: Sequence[ServiceReference]) -> None:
@@ -157,32 +162,22 @@ class Edge:
 
 async def parameters_of(request: Request, edge: Edge) -> Parameters:
     """Read the parameters of a request, its body included; raise ``HttpProblem`` naming what cannot be read."""
-    body = await read_body(request, edge.limits.max_body_bytes, edge.limits.slow_request_s)
+    body = await read_body(request, edge.limits.max_body_bytes)
     query = request.scope["query_string"]
     content_type = request.headers.get("content-type", "")
     return await off_loop(len(body) + len(query), lambda: read_parameters(query, content_type, body))
 
 
-async def read_body(request: Request, limit: int, slow_s: float) -> bytes:
-    """Return the body; raise 413 past ``limit`` bytes, 415 when it is compressed, and 408 when it comes too slowly:
-    ``slow_s`` seconds are for a small one, and one more for every ``BODY_BYTES_PER_S``.
-    """
+async def read_body(request: Request, limit: int) -> bytes:
+    """Return the body; raise 413 past ``limit`` bytes and 415 when it is compressed."""
     declared = request.headers.get("content-length", "0")
     if declared.isascii() and declared.isdigit() and int(declared) > limit:
         raise _too_large(limit)
     chunks = bytearray()
-    loop = asyncio.get_running_loop()
-    began = loop.time()
-    try:
-        async with asyncio.timeout(slow_s) as deadline:
-            async for chunk in request.stream():
-                chunks += chunk
-                if len(chunks) > limit:
-                    raise _too_large(limit)
-                deadline.reschedule(began + slow_s + len(chunks) / BODY_BYTES_PER_S)
-    except TimeoutError as error:
-        # Closed, because what still comes on this connection belongs to the request that was refused.
-        raise problem("408", f"its body came too slowly: {len(chunks)} bytes so far", Connection="close") from error
+    async for chunk in request.stream():
+        chunks += chunk
+        if len(chunks) > limit:
+            raise _too_large(limit)
     coding = request.headers.get("content-encoding", "identity").strip().lower()
     if chunks and coding not in ("", "identity"):
         raise problem("415", f"a body with content coding '{coding[:40]}' is not read; send it uncompressed")

@@ -20,7 +20,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from callwright.values.errors import OutsideError
-from callwright.web.protocol import HEAD_BYTES, HEAD_S, bounded
+from callwright.web.protocol import HEAD_BYTES, SLOW_S, bounded
 from callwright.web.tls import Certificate
 
 BACKLOG = 2048
@@ -46,15 +46,15 @@ class Manner:
 
     ``behind_proxy`` takes the client's address from X-Forwarded-For of a proxy on this machine or a private network:
     the last one that is not itself such a proxy. ``close_limit_s`` is how long ``close`` lets running requests finish.
-    ``head_bytes`` and ``head_s`` bound the request line and headers together; who breaks them gets an error answer
-    with ``link_base`` before the number.
+    ``head_bytes`` bounds request line and headers together, ``slow_s`` the time a request has to arrive (longer bodies
+    get more); who breaks them gets an error answer with ``link_base`` before the number.
     """
 
     certificate: Certificate | None = None
     behind_proxy: bool = False
     close_limit_s: float = 5.0
     head_bytes: int = HEAD_BYTES
-    head_s: float = HEAD_S
+    slow_s: float = SLOW_S
     link_base: str = "/errors/"
     clock: Callable[[], float] = time.time
 
@@ -98,7 +98,7 @@ class Listener:
                 loop="none",
                 http=bounded(
                     head_bytes=manner.head_bytes,
-                    head_s=manner.head_s,
+                    slow_s=manner.slow_s,
                     link_base=manner.link_base,
                     clock=manner.clock,
                 ),

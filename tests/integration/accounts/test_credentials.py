@@ -151,6 +151,7 @@ def test_a_changed_password_ends_the_old_one_at_once(tmp_path: Path) -> None:
         assert await attempt(PASSWORD) == (opened.account, opened.service)
         hashed = hash_password("new")
         await opened.db.write(lambda c: store.set_service_password(c, opened.service.id, hashed))
+        credentials.forget_rows()
         assert await attempt(PASSWORD) == WRONG
         assert await attempt("new") == (opened.account, opened.service)
 
@@ -228,5 +229,20 @@ def test_guessing_access_keys_is_slowed_too(tmp_path: Path) -> None:
         ]
         assert results[:-1] == [WRONG] * FREE_FAILURES
         assert results[-1] == Denial(reason=DenialReason.THROTTLED, retry_after_s=1.0)
+
+    run(tmp_path, story)
+
+
+def test_a_change_nobody_told_of_is_seen_within_a_second(tmp_path: Path) -> None:
+    async def story(opened: Ledger, credentials: Credentials, clocks: Clocks) -> None:
+        async def attempt(password: str) -> object:
+            return await credentials.check_service(opened.db, "0-0-0", "bob@example.com", "reminder", password)
+
+        assert await attempt(PASSWORD) == (opened.account, opened.service)
+        hashed = hash_password("new")
+        await opened.db.write(lambda c: store.set_service_password(c, opened.service.id, hashed))
+        clocks.now += 1.0
+        assert await attempt(PASSWORD) == WRONG
+        assert await attempt("new") == (opened.account, opened.service)
 
     run(tmp_path, story)

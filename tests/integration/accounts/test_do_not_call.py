@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,7 @@ def test_a_note_that_is_no_line_of_text_is_refused(tmp_path: Path) -> None:
     with open_ledger(tmp_path) as at:
         for note in ("x" * 201, "two\nlines"):
             with pytest.raises(RequestError, match="note"):
-                at.db.write_now(lambda c, note=note: do_not_call.add(c, at.account.id, [("441", note)], now=T0))
+                at.db.write_now(partial(do_not_call.add, account_id=at.account.id, entries=[("441", note)], now=T0))
         assert at.db.read_now(lambda c: do_not_call.size(c, at.account.id)) == 0
 
 

@@ -15,10 +15,10 @@ from tests.support.instances import Scene, scene
 from callwright.apps import return_codes
 from callwright.apps.events import EventKind
 from callwright.apps.instance import ask_final_page_later, run_instance
-from callwright.engine.interface import CallFacts
+from callwright.engine.interface import Call, CallFacts, CallFailed
 from callwright.records import ledger
 from callwright.testing.web_application import Reply, action_list, say
-from callwright.values.outcome import EndedBy, answered_outcome
+from callwright.values.outcome import EndedBy, answered_outcome, failed_outcome
 from callwright.values.times import rest_log_name
 
 DEADLINE_S = 20.0
@@ -407,6 +407,31 @@ def test_bug_in_the_platform_hangs_up_and_closes_the_records(tmp_path: Path, mon
 
 
 # --- beginning and ending
+
+
+def test_call_that_can_never_be_placed_is_passed_on_and_leaves_no_trace(tmp_path: Path) -> None:
+    async def story(here: Scene) -> None:
+        order = here.order()
+
+        async def place(*_: object, **__: object) -> Call:
+            facts = CallFacts(call_id=order.call_id, destination=order.destination)
+            facts.outcome = failed_outcome(400, detail="impossible")
+            raise CallFailed(facts)
+
+        here.engine.place = place  # type: ignore[method-assign]
+        stamped = False
+
+        async def stamp() -> None:
+            nonlocal stamped
+            stamped = True
+
+        with pytest.raises(CallFailed, match="impossible"):
+            await run_instance(order, stamp, around=here.around)
+        assert not stamped
+        assert here.web.asked == []
+        assert list(here.logs_root.rglob("*.log")) == []
+
+    play_out(tmp_path, story)
 
 
 def test_refused_stamp_is_passed_on_and_nothing_is_dialled_asked_or_logged(tmp_path: Path) -> None:

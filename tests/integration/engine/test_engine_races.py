@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
+import uvloop
 from tests.support.engine_calls import Air, Told, on_the_air, order_to
 from tests.support.far_end import FarEnd, far_end, sdp
 from tests.support.sip_sipp import free_port, until
@@ -23,9 +24,9 @@ Story = Callable[[FarEnd], Awaitable[None]]
 QUICK = Timers(t1=0.05, t2=0.2, t4=0.2)  # 3.2 s of patience in place of 32
 
 
-@pytest.fixture(scope="module")
-def air() -> Iterator[Air]:
-    with on_the_air(timers=QUICK) as opened:
+@pytest.fixture(scope="module", params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def air(request: pytest.FixtureRequest) -> Iterator[Air]:
+    with on_the_air(timers=QUICK, new_loop=request.param) as opened:
         yield opened
 
 

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 import uvloop
 from tests.support.audio import find_tone, level_at, read_wav, sine, write_wav
+from tests.support.media_line import PORTS, line, run
 from tests.support.rtp_peer import DEADLINE_S, RtpPeer, companded, rtp
 
 from callwright.engine.interface import Keys, Silence, SoundFile, Tone
 from callwright.engine.media_client import (
     Codec,
-    Digit,
     DigitEnded,
-    Leg,
     LegEvent,
     MediaClient,
     MediaError,
@@ -28,56 +25,7 @@ from callwright.engine.media_client import (
 from callwright.media.codec import PCMA, PCMU
 from callwright.media.offer_answer import Direction
 
-PORTS = (22000, 23999)
 SECOND = 8000
-
-
-class Line:
-    """A connected leg, its far end, and what the leg reported."""
-
-    def __init__(self, client: MediaClient, leg: Leg, peer: RtpPeer) -> None:
-        self.client, self.leg, self.peer = client, leg, peer
-        self.events: list[LegEvent] = []
-        self._news = asyncio.Event()
-        leg.on_event = self._hear
-
-    def _hear(self, event: LegEvent) -> None:
-        self.events.append(event)
-        self._news.set()
-
-    async def until(self, reached: Callable[[list[LegEvent]], bool]) -> None:
-        async with asyncio.timeout(DEADLINE_S):
-            while not reached(self.events):
-                self._news.clear()
-                await self._news.wait()
-
-    def keys(self) -> str:
-        return "".join(event.key for event in self.events if isinstance(event, Digit))
-
-
-@asynccontextmanager
-async def line(
-    codec: Codec = PCMA, *, dtmf_payload: int | None = 101, no_rtp_s: float = 10.0, connect: bool = True
-) -> AsyncIterator[Line]:
-    client = await MediaClient.start(host="127.0.0.1", port_range=PORTS, no_rtp_s=no_rtp_s)
-    peer = await RtpPeer.open(codec.payload)
-    try:
-        leg = await client.open_leg()
-        peer.target = (leg.host, leg.port)
-        if connect:
-            leg.connect(remote=peer.address, codec=codec, dtmf_payload=dtmf_payload)
-        yield Line(client, leg, peer)
-    finally:
-        peer.close()
-        await client.close()
-
-
-def run(work: Callable[[], Awaitable[None]]) -> None:
-    async def bounded() -> None:
-        async with asyncio.timeout(60):
-            await work()
-
-    asyncio.run(bounded())
 
 
 def assert_no_gaps(peer: RtpPeer) -> None:
@@ -426,7 +374,9 @@ def test_rtp_follows_the_first_source_and_strangers_are_ignored(tmp_path: Path) 
             behind_nat.target = stranger.target = (at.leg.host, at.leg.port)
             stranger.send(b"not rtp at all")
             stranger.send(rtp(96, 1, 1, b"\0" * 160, ssrc=5))
-            behind_nat.send_sound(b"\xd5" * 160)
+            for _ in range(3):
+                behind_nat.send_sound(b"\xd5" * 160)
+                stranger.send(rtp(8, 1, 1, b"\0" * 160, ssrc=5))
             await behind_nat.until(lambda heard: len(heard) > 5)
             recording = asyncio.create_task(
                 at.leg.record(str(tmp_path / "said.wav"), max_duration_s=20, max_silence_s=0.3, max_initial_silence_s=5)
@@ -442,6 +392,34 @@ def test_rtp_follows_the_first_source_and_strangers_are_ignored(tmp_path: Path) 
             assert stats.packets_received == 26
             behind_nat.close()
             stranger.close()
+
+    run(work)
+
+
+def test_a_far_end_that_moves_is_followed_once_and_only_after_it_fell_silent() -> None:
+    async def work() -> None:
+        async with line() as at:
+            peers = [await RtpPeer.open(8) for _ in range(3)]
+            first, second, third = peers
+            for peer in peers:
+                peer.target = (at.leg.host, at.leg.port)
+            await first.speak(sine(600, 100))
+            await first.until(lambda heard: len(heard) > 3)
+            # While the first one goes on speaking nobody else is heard.
+            await asyncio.gather(first.speak(sine(600, 1500)), second.speak(sine(1200, 1500)))
+            assert not second.heard
+            # Sound of the second one comes all the time: as soon as the first one was silent for a second it counts.
+            speaking = asyncio.create_task(second.speak(sine(1200, 4000)))
+            await second.until(lambda heard: len(heard) > 3)
+            await speaking
+            moved = asyncio.create_task(third.speak(sine(1800, 3000)))
+            await at.leg.play([Silence(ms=2800)])
+            await moved
+            assert not third.heard
+            stats = await at.leg.close()
+            assert (stats.remote_host, stats.remote_port) == second.address
+            for peer in peers:
+                peer.close()
 
     run(work)
 

@@ -85,6 +85,28 @@ def test_a_killed_worker_loses_its_legs_and_is_replaced() -> None:
     asyncio.run(work())
 
 
+def test_a_worker_that_hangs_is_killed_and_replaced() -> None:
+    async def work() -> None:
+        client = await MediaClient.start(host="127.0.0.1", port_range=(25800, 25899), hung_after_s=1)
+        leg = await client.open_leg()
+        leg.connect(remote=("127.0.0.1", 9), codec=PCMA, dtmf_payload=101)
+        playing = asyncio.create_task(leg.play([Tone(frequencies=(400.0,), ms=60_000)]))
+        await client.report()
+        hung = client.pids[0]
+        os.kill(hung, signal.SIGSTOP)
+        async with asyncio.timeout(DEADLINE_S):
+            with pytest.raises(MediaLost):
+                await playing
+            another = await client.open_leg()
+            another.connect(remote=("127.0.0.1", 9), codec=PCMA, dtmf_payload=101)
+            await another.play([Silence(ms=100)])
+        assert client.pids != [hung]
+        assert not is_running(hung)
+        await client.close()
+
+    asyncio.run(work())
+
+
 def test_closing_the_client_ends_its_workers_with_their_recordings_complete(tmp_path: Path) -> None:
     path = tmp_path / "said.wav"
 

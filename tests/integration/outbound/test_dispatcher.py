@@ -15,6 +15,7 @@ from callwright.accounts.account import Account
 from callwright.accounts.service import ApplicationKind, Service
 from callwright.apps.instance import InstanceOrder, InstanceResult
 from callwright.db.database import Database
+from callwright.engine.interface import CallFacts, CallFailed
 from callwright.outbound import queue
 from callwright.outbound.dispatcher import Dispatcher
 from callwright.outbound.events import StartEvent, Step
@@ -26,6 +27,7 @@ from callwright.records.tables import adrs, cdrs, error_records
 from callwright.testing.fake_engine import FakeEngine
 from callwright.values.errors import OutsideError
 from callwright.values.ids import ServiceReference
+from callwright.values.outcome import failed_outcome
 
 T = TypeVar("T")
 BeforeInvite = Callable[[], Awaitable[None]]
@@ -307,6 +309,24 @@ def test_what_could_not_be_prepared_goes_back_to_the_queue_and_is_tried_later(se
     row = setting.database.read_now(lambda c: c.execute(select(starts)).one())
     assert row.state == StartState.QUEUED
     assert row.due_at > row.queued_at
+
+
+def test_call_that_can_never_be_placed_could_not_run_and_says_why(setting: Setting) -> None:
+    (reference,) = setting.enqueue()
+
+    async def run_instance(order: InstanceOrder, before_invite: BeforeInvite) -> InstanceResult:
+        facts = CallFacts(call_id=order.call_id, destination=order.destination)
+        facts.outcome = failed_outcome(400, detail="the headers do not fit")
+        raise CallFailed(facts)
+
+    async def scenario(dispatcher: Dispatcher) -> None:
+        await setting.told.until(lambda told: told.count(Step.REFUSED) == 1)
+
+    dispatch(setting, scenario, run_instance=run_instance)
+    row = setting.database.read_now(lambda c: c.execute(select(starts)).one())
+    assert row.reference == reference
+    assert row.state == StartState.FAILED
+    assert "the headers do not fit" in row
 
 
 def test_draining_lets_calls_finish_and_puts_back_what_was_not_dialled(setting: Setting) -> None:

@@ -246,7 +246,7 @@ def test_work_on_a_long_queue_uses_its_indexes(database: Database, service: Serv
         }
 
     found = database.write_now(plans)
-    assert len(found) == 9
+    assert len(found) == 10
     for statement, plan in found.items():
         assert "SCAN starts" not in plan or "INDEX ix_starts_" in plan, f"{statement}\n{plan}"
         assert "SCAN attempts" not in plan, f"{statement}\n{plan}"

@@ -14,10 +14,12 @@ from sqlalchemy.exc import IntegrityError
 from tests.support.ledger import CALL, INSTANCE, T0, Ledger, begin_instance, open_ledger
 
 from callwright.records import ledger
+from callwright.records.features import KNOWN_TYPES
 from callwright.records.reading import read_adr
 from callwright.records.records import ErrorRecord
 from callwright.records.settings import RateCard, RecordSettings
 from callwright.records.tables import adrs, cdrs
+from callwright.values.errors import RequestError
 from callwright.values.ids import AccountId, CallId, InstanceId
 from callwright.values.money import money
 from callwright.values.outcome import EndedBy, answered_outcome, failed_outcome
@@ -273,3 +275,75 @@ def test_the_database_itself_refuses_records_that_cannot_be(tmp_path: Path) -> N
             with pytest.raises(IntegrityError):
                 opened.db.write_now(write)
         assert len(opened.db.read_now(ledger.open_instances)) == 1
+
+
+def test_every_family_of_features_is_charged_in_its_steps_and_summed_in_the_adr(tmp_path: Path) -> None:
+    prices = RecordSettings(
+        rates=RateCard(
+            features=(
+                ("sr_", money("0.02")),
+                ("srp1_", money("0.04")),
+                ("sv_", money("0.06")),
+                ("ct", money("0.08")),
+                ("ctnp1_", money("0.16")),
+            )
+        )
+    )
+    kinds = sorted(KNOWN_TYPES)
+
+    def story(c: Connection) -> None:
+        begin_instance(c, opened.account)
+        for n, kind in enumerate(kinds):
+            ledger.add_fdr(
+                c,
+                feature_id=f"f{n:02}",
+                instance_id=INSTANCE,
+                call_id=CALL,
+                kind=kind,
+                started_at=T0 + n,
+                stopped_at=T0 + n + 15.5,
+                audio_path="mixed",
+                transaction_id="t",
+                settings=prices,
+            )
+        ledger.close_adr(c, INSTANCE, stopped_at=T0 + 30, exit_status=0, settings=prices)
+
+    with open_ledger(tmp_path) as opened:
+        opened.db.write_now(story)
+        answer = status(opened, prices=prices)
+    charged = {
+        fdr["type"]: (fdr["duration_for_cost"], fdr["unit_cost"], fdr["cost"]) for fdr in answer["fdrs"].values()
+    }
+    by_family = {
+        "sr": (30.0, 0.02, 0.01),
+        "srp1": (30.0, 0.04, 0.02),
+        "sv": (15.5, 0.06, 0.0155),
+        "ct": (30.0, 0.08, 0.04),
+        "ctn": (30.0, 0.08, 0.04),
+        "ctp1": (30.0, 0.08, 0.04),
+        "ctnp1": (30.0, 0.16, 0.08),
+    }
+    assert charged == {kind: by_family[kind.partition("_")[0]] for kind in kinds}
+    assert {fdr["duration"] for fdr in answer["fdrs"].values()} == {15.5}
+    adr = answer["adr"]
+    assert adr["feature_cost"] == round(sum(cost for _, _, cost in charged.values()), 4) == 0.351
+    assert adr["feature_seconds"] == 15.5 * len(kinds) == 217.0
+    assert adr["total_cost"] == 0.351
+
+
+def test_a_feature_is_not_added_to_a_closed_or_unknown_instance_or_without_a_type(tmp_path: Path) -> None:
+    def add(c: Connection, kind: str = "sr_play") -> None:
+        ledger.add_fdr(
+            c, feature_id="f", instance_id=INSTANCE, call_id=CALL, kind=kind, started_at=T0, stopped_at=T0 + 1
+        )
+
+    with open_ledger(tmp_path) as opened:
+        with pytest.raises(RequestError, match="not open"):
+            opened.db.write_now(add)
+        opened.db.write_now(lambda c: begin_instance(c, opened.account))
+        with pytest.raises(RequestError, match="not a type"):
+            opened.db.write_now(lambda c: add(c, "recognition"))
+        opened.db.write_now(lambda c: ledger.close_adr(c, INSTANCE, stopped_at=T0 + 1, exit_status=0))
+        with pytest.raises(RequestError, match="not open"):
+            opened.db.write_now(add)
+        assert status(opened)["fdrs"] == {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -30,8 +31,8 @@ CARD = RateCard(
 OTHER = RateCard(pstn=money("0.5"))
 
 
-def rate(prefix: str, price: str, **other: int) -> NumberRate:
-    return NumberRate(prefix=prefix, price=money(price), **other)
+def rate(prefix: str, price: str, *, first_s: int = 60, next_s: int = 60) -> NumberRate:
+    return NumberRate(prefix=prefix, price=money(price), first_s=first_s, next_s=next_s)
 
 
 def price_of(c: Connection, account_id: AccountId, number: str) -> Decimal | None:
@@ -81,7 +82,7 @@ def test_the_longest_prefix_of_a_number_has_its_price(prefixes: set[str], number
     for number in numbers:
         longest = max((p for p in prefixes if number.startswith(p)), key=len, default=None)
         expected = Decimal(0) if longest is None else priced[longest].price
-        assert at.db.read_now(lambda c, number=number: price_of(c, at.account.id, number)) == expected
+        assert at.db.read_now(partial(price_of, account_id=at.account.id, number=number)) == expected
 
 
 _ledgers: list[Ledger] = []

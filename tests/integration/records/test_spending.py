@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from callwright.records.settings import RateCard, RecordSettings
 from callwright.records.spending import DAY_S, Caps
 from callwright.records.tables import adrs
 from callwright.values.ids import CallId, InstanceId
-from callwright.values.money import money
+from callwright.values.money import ZERO, money
 
 CENT = Reservation(at_start=money("0.01"), per_minute=money("0.01"))
 PRICED = RecordSettings(rates=RateCard(platform=money("0.01")))
@@ -67,7 +68,7 @@ def test_what_runs_counts_with_what_it_has_come_to_by_now(tmp_path: Path) -> Non
     with open_ledger(tmp_path) as at:
         at.db.write_now(lambda c: begin(c, at, 1))
         set_aside = [
-            at.db.read_now(lambda c, now=now: spending.position(c, at.account.id, now=now)).set_aside
+            at.db.read_now(partial(spending.position, account_id=at.account.id, now=now)).set_aside
             for now in (T0 - 3600, T0, T0 + 60, T0 + 90, T0 + 120)
         ]
         assert set_aside == [Decimal(amount) for amount in ("0.01", "0.01", "0.01", "0.015", "0.02")]
@@ -78,7 +79,7 @@ def test_costs_nobody_can_be_sure_of_are_not_spent(tmp_path: Path) -> None:
         at.db.write_now(lambda c: begin(c, at, 1))
         assert at.db.write_now(lambda c: close(c, 1, stopped_at=T0 + 100_000, valid=False))
         stands = at.db.read_now(lambda c: spending.position(c, at.account.id, now=T0))
-        assert (stands.ever, stands.set_aside) == (0, 0)
+        assert (stands.ever, stands.set_aside) == (ZERO, ZERO)
 
 
 @pytest.mark.parametrize("caps", [Caps(daily=money("0.10")), Caps(credit=money("0.10"))])
@@ -92,7 +93,7 @@ def test_a_hundred_starts_at_once_cannot_pass_a_cap_for_ten(tmp_path: Path, caps
             return True
 
         async def all_at_once() -> list[bool]:
-            return await asyncio.gather(*(at.db.write(lambda c, n=n: start(c, n)) for n in range(100)))
+            return await asyncio.gather(*(at.db.write(partial(start, n=n)) for n in range(100)))
 
         assert sum(asyncio.run(all_at_once())) == 10
         assert not at.db.write_now(lambda c: start(c, 100))
@@ -110,7 +111,7 @@ def test_what_is_set_aside_survives_the_node_and_ends_with_its_record(tmp_path: 
         assert db.read_now(lambda c: spending.position(c, account, now=T0)).set_aside == Decimal("0.01")
         assert db.write_now(lambda c: ledger.close_for_recovery(c, instance(1), at=T0 + 5, settings=PRICED))
         stands = db.read_now(lambda c: spending.position(c, account, now=T0))
-        assert (stands.set_aside, stands.ever) == (0, 0)
+        assert (stands.set_aside, stands.ever) == (ZERO, ZERO)
 
 
 def test_a_new_day_gives_a_new_daily_cap_and_no_new_credit(tmp_path: Path) -> None:
@@ -118,7 +119,7 @@ def test_a_new_day_gives_a_new_daily_cap_and_no_new_credit(tmp_path: Path) -> No
         at.db.write_now(lambda c: begin(c, at, 1))
         at.db.write_now(lambda c: close(c, 1, stopped_at=T0 + 1))
         may = [
-            at.db.read_now(lambda c, caps=caps, now=now: spending.authorise(c, at.account.id, caps, CENT, now=now))
+            at.db.read_now(partial(spending.authorise, account_id=at.account.id, caps=caps, wanted=CENT, now=now))
             for caps in (Caps(daily=money("0.01")), Caps(credit=money("0.01")))
             for now in (T0 + 2, T0 + 2 + DAY_S)
         ]

@@ -311,6 +311,7 @@ def test_status_tells_what_the_node_is_and_does(tmp_path: Path) -> None:
                 "status": "ok",
                 "queue_length": 4,
                 "running": 1,
+                "paused": [],
                 "incarnation": 1,
             }
 

@@ -17,6 +17,7 @@ from callwright.client import (
     Call,
     Client,
     NotReached,
+    Queue,
     Started,
     Status,
     StillRunning,
@@ -187,3 +188,30 @@ def test_misuse_is_told_before_anything_is_sent() -> None:
 def test_a_status_is_taken_apart_at_its_first_space() -> None:
     status = Status(status="couldnotrun No UAS is connected", application_status_eta=0, application_instance_id="")
     assert (status.word, status.reason, status.return_code) == ("couldnotrun", "No UAS is connected", None)
+
+
+def test_queues_are_listed_counted_and_purged(tmp_path: Path) -> None:
+    def use(_node: WebNode, client: Client) -> None:
+        client.service_start("outbound_test", PASSWORD, [CALLS[1]] * 3)
+        assert client.outbound_queues() == [Queue(service_name="outbound_test", length=3)]
+        assert client.queue_length("outbound_test") == 3
+        with pytest.raises(WebServiceError, match="no outbound service 'b c'"):
+            client.queue_length("b c")
+        assert client.queue_purge("outbound_test") == 3
+        assert client.outbound_queues() == []
+
+    _run(tmp_path, use)
+
+
+def test_queues_are_listed_counted_and_purged_by_programs_that_await(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with web_node(tmp_path) as node:
+            account, key = node.add_account()
+            node.add_service(account, "ü €")
+            async with AsyncClient(node.base, username="bob@example.com", access_key=key) as client:
+                await client.service_start("ü €", PASSWORD, CALLS[1])
+                assert await client.outbound_queues() == [Queue(service_name="ü €", length=1)]
+                assert await client.queue_length("ü €") == 1
+                assert await client.queue_purge("ü €") == 1
+
+    asyncio.run(run())

@@ -111,7 +111,7 @@ def _asked(draw: st.DrawFn, running: Running) -> Asked:
             target = target.replace(f"{{{parameter['name']}}}", quote(filled.replace("/", "_"), safe="") or "x")
     in_query = [(p["name"], p["schema"], p.get("example")) for p in parameters if p["in"] == "query"]
     query = urlencode(draw(_pairs(in_query)), errors="replace")
-    headers = dict(draw(st.sampled_from(_logins(running))))
+    headers = dict(draw(st.sampled_from(_logins(running, operation["security"]))))
     body = b""
     if "requestBody" in operation:
         kind, content = draw(st.sampled_from(sorted(operation["requestBody"]["content"].items(), key=str)))
@@ -131,9 +131,12 @@ def _asked(draw: st.DrawFn, running: Running) -> Asked:
     )
 
 
-def _logins(running: Running) -> list[dict[str, str]]:
-    right = [service_login(), service_login("uas"), key_login(running.key)]
-    return [*right, *right, {}, {"Authorization": "Basic %%%"}, basic("1-2-3/bob@example.com", "x"), basic("x", "y")]
+def _logins(running: Running, security: list[dict[str, Any]]) -> list[dict[str, str]]:
+    """Return logins to choose from: mostly those that the operation says it takes."""
+    by_scheme = {"service": [service_login(), service_login("uas")], "account": [key_login(running.key)]}
+    right = [login for one in security for scheme in one for login in by_scheme[scheme]]
+    wrong = [{"Authorization": "Basic %%%"}, basic("1-2-3/bob@example.com", "x"), basic("x", "y"), {}]
+    return [*right * 6, *wrong, service_login(), key_login(running.key)]
 
 
 def _encoded(kind: str, pairs: list[tuple[str, str]]) -> bytes:
@@ -185,7 +188,7 @@ def test_every_example_of_the_document_is_understood(running: Running) -> None:
                     query.append((parameter["name"], parameter["example"]))
             schemes = {name for one in operation["security"] for name in one}
             login = key_login(running.key) if "account" in schemes else service_login() if schemes else {}
-            bodies = [({}, b"")]
+            bodies: list[tuple[dict[str, str], bytes]] = [({}, b"")]
             for kind, content in operation.get("requestBody", {}).get("content", {}).items():
                 sent = kind + ("; boundary=x" if kind.startswith("multipart") else "")
                 bodies.append(({"Content-Type": sent}, _encoded(kind, [*content["example"].items()])))

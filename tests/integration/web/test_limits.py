@@ -140,7 +140,7 @@ def test_what_is_not_http_is_400_in_the_form_of_every_error(tmp_path: Path, nons
 
 def test_a_head_that_comes_too_slowly_is_408_and_closed(tmp_path: Path) -> None:
     async def run() -> None:
-        async with web_node(tmp_path, limits=Limits(slow_request_s=0.3)) as node:
+        async with web_node(tmp_path, slow_s=0.3) as node:
             pieces = [b"GET /health HTTP/1.1\r\n", *([b"X-A: b\r\n"] * 3)]
             status, body = await _talk(node, *pieces, pause_s=0.05)
             assert (status, body["error"]["code"]) == (408, "HTTP 408")
@@ -150,7 +150,7 @@ def test_a_head_that_comes_too_slowly_is_408_and_closed(tmp_path: Path) -> None:
 
 def test_a_body_that_comes_too_slowly_is_408_and_closed(tmp_path: Path) -> None:
     async def run() -> None:
-        async with web_node(tmp_path, limits=Limits(slow_request_s=0.3)) as node:
+        async with web_node(tmp_path, slow_s=0.3) as node:
             account, _ = node.add_account()
             node.add_service(account)
             login = "".join(f"{name}: {value}\r\n" for name, value in service_login().items())
@@ -164,7 +164,7 @@ def test_a_body_that_comes_too_slowly_is_408_and_closed(tmp_path: Path) -> None:
 
 def test_a_connection_that_says_nothing_is_closed_and_an_idle_one_kept(tmp_path: Path) -> None:
     async def run() -> None:
-        async with web_node(tmp_path, limits=Limits(slow_request_s=0.2)) as node:
+        async with web_node(tmp_path, slow_s=0.2) as node:
             port = int(node.base.rpartition(":")[2])
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             async with asyncio.timeout(10):

@@ -24,13 +24,16 @@ from callwright.accounts.service import Service
 from callwright.db.connections import writer_engine
 from callwright.db.database import DATABASE_FILE
 from callwright.db.sealing import KEY_FILE, SecretBox
-from callwright.outbound import queue, recovery
+from callwright.outbound import pauses, queue, recovery
+from callwright.outbound.pauses import Scope
 from callwright.outbound.queue import UniqueIdConflict
 from callwright.outbound.reasons import MAX_WAIT_S, Reason
 from callwright.outbound.request import StartRequest
+from callwright.outbound.retry import Again, RetryPlan, Unreached
 from callwright.outbound.start import MAY_FOLLOW, NOT_DIALLED, OVER, Start, StartState, StartStatus
 from callwright.outbound.tables import attempts, starts
 from callwright.outbound.transactions import Settled, close_abandoned, settle, stamp_and_open
+from callwright.outbound.wishes import Wishes
 from callwright.records import ledger
 from callwright.records.settings import DEFAULT_SETTINGS
 from callwright.records.tables import adrs, cdrs
@@ -40,6 +43,8 @@ from callwright.values.outcome import failed_outcome
 
 T = TypeVar("T")
 UNKNOWN = ServiceReference("ffffffff_0.1.1")
+TIMES, AFTER_S = 2, 5.0
+PLAN = RetryPlan(busy=Again(after_s=AFTER_S, times=TIMES))
 
 
 @functools.cache
@@ -64,11 +69,16 @@ class Known:
     service: int
     due_at: float
     queued_at: float
+    expires_at: float
     state: StartState = StartState.QUEUED
     claimed_by: int | None = None
     instance: InstanceId | None = None
     dialled: int = 0
     recorded: int | None = None  # the return code in a closed record
+    priority: int = 0
+    may_retry: bool = False
+    attempt: int = 1
+    last_code: int = 0  # of the attempt before, when there was one
 
 
 @dataclass(frozen=True)
@@ -100,6 +110,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.model: dict[ServiceReference, Known] = {}
         self.jobs: dict[str, tuple[bytes, list[ServiceReference]]] = {}
         self.before: dict[str, str] = {}
+        self.paused: set[int | None] = set()
         c = self.connection
         with c.begin():
             self.services: list[Service] = []
@@ -125,11 +136,28 @@ class QueueMachine(RuleBasedStateMachine):
         many=st.integers(1, 4),
         unique_id=st.sampled_from([None, None, "a", "b"]),
         digest=st.sampled_from([bytes(32), b"\1" * 32]),
+        priority=st.sampled_from([0, 0, 10, -10]),
+        starts_in=st.sampled_from([None, None, 20.0, 7200.0]),
+        retry=st.booleans(),
     )
-    def enqueue(self, service: int, many: int, unique_id: str | None, digest: bytes) -> object:
+    def enqueue(
+        self,
+        service: int,
+        many: int,
+        unique_id: str | None,
+        digest: bytes,
+        priority: int,
+        starts_in: float | None,
+        retry: bool,
+    ) -> object:
         own = self.services[service]
         job = f"{own.account_id}/{unique_id}"
-        calls = [StartRequest(given_to=node.ANSWERS_AT_ONCE, given_from="1234")] * many
+        wishes = Wishes(
+            priority=priority,
+            start_after=None if starts_in is None else self.now + starts_in,
+            retry=PLAN if retry else None,
+        )
+        calls = [StartRequest(given_to=node.ANSWERS_AT_ONCE, given_from="1234", wishes=wishes)] * many
 
         def add(c: Connection) -> queue.Enqueued:
             return node.enqueue(
@@ -150,7 +178,16 @@ class QueueMachine(RuleBasedStateMachine):
         self.jobs[job] = (digest, enqueued.references)
         for reference in enqueued.references:
             assert reference not in self.model
-            self.model[reference] = Known(reference=reference, service=service, due_at=self.now, queued_at=self.now)
+            due_at = self.now + (starts_in or 0.0)
+            self.model[reference] = Known(
+                reference=reference,
+                service=service,
+                due_at=due_at,
+                queued_at=self.now,
+                expires_at=due_at + MAX_WAIT_S,
+                priority=priority,
+                may_retry=retry,
+            )
         return multiple(*enqueued.references)
 
     @rule(chosen=st.lists(references, min_size=1, max_size=4), account=st.integers(0, 1), narrow=st.booleans())
@@ -175,6 +212,7 @@ class QueueMachine(RuleBasedStateMachine):
                 known.state = StartState.CANCELLED
             else:
                 assert answer == "failed"
+                known.may_retry = known.may_retry and known.state is not StartState.RUNNING
 
     @rule(service=st.integers(0, 3))
     def purge(self, service: int) -> None:
@@ -183,6 +221,37 @@ class QueueMachine(RuleBasedStateMachine):
         assert self.write(lambda c: queue.purge(c, self.services[service].id, now=self.now)) == len(waiting)
         for known in waiting:
             known.state = StartState.CANCELLED
+        for known in self.model.values():
+            if known.service == service and known.state is StartState.RUNNING:
+                known.may_retry = False
+
+    @rule(service=st.integers(0, 3), limit=st.integers(1, 3))
+    def purge_a_few(self, service: int, limit: int) -> None:
+        """A purge that was interrupted has taken back the claimed starts and some of the queued ones."""
+        own = self.services[service]
+        waiting = [k for k in self.model.values() if k.service == service and k.state is StartState.QUEUED]
+        claimed = [k for k in self.model.values() if k.service == service and k.state is StartState.CLAIMED]
+        purged = self.write(lambda c: queue.purge(c, own.id, now=self.now, limit=limit))
+        assert purged == min(limit, len(waiting)) + len(claimed)
+        for known in claimed:
+            known.state = StartState.CANCELLED
+        for known in waiting:
+            known.state = self.write(partial(self.status, known=known)).state
+        assert sum(known.state is StartState.CANCELLED for known in waiting) == min(limit, len(waiting))
+        for known in self.model.values():
+            if known.service == service and known.state is StartState.RUNNING:
+                known.may_retry = False
+
+    @rule(service=st.sampled_from([None, 0, 1, 2, 3]))
+    def pause_or_resume(self, service: int | None) -> None:
+        scope = Scope.ALL if service is None else Scope.SERVICE
+        of = 0 if service is None else self.services[service].id
+        if service in self.paused:
+            assert self.write(lambda c: pauses.resume(c, scope, of))
+            self.paused.remove(service)
+        else:
+            assert self.write(lambda c: pauses.pause(c, scope, of, now=self.now))
+            self.paused.add(service)
 
     # --- what dispatchers do
 
@@ -192,11 +261,9 @@ class QueueMachine(RuleBasedStateMachine):
             (
                 k
                 for k in self.model.values()
-                if k.service == service
-                and k.state is StartState.QUEUED
-                and k.due_at <= self.now < k.queued_at + MAX_WAIT_S
+                if k.service == service and k.state is StartState.QUEUED and k.due_at <= self.now < k.expires_at
             ),
-            key=lambda k: k.due_at,
+            key=lambda k: (-k.priority, k.due_at),
         )
         claimed = self.write(
             lambda c: queue.claim(c, self.services[service].id, limit=limit, incarnation=self.incarnation, now=self.now)
@@ -210,10 +277,16 @@ class QueueMachine(RuleBasedStateMachine):
         known = self.model[holder.start.reference]
         return known.state is StartState.CLAIMED and known.claimed_by == holder.incarnation
 
+    def is_of_this_attempt(self, holder: Held) -> bool:
+        """A dispatcher settles what it launched; what it held of an earlier attempt is long settled."""
+        return self.model[holder.start.reference].attempt == holder.start.attempt
+
     @rule(holder=held)
     def stamp(self, holder: Held) -> None:
         known = self.model[holder.start.reference]
-        mine = self.is_holder(holder)
+        if not self.is_of_this_attempt(holder):
+            return
+        mine = self.is_holder(holder) and self.paused.isdisjoint({None, known.service})
         instance = self.identifiers.instance()
         stamped = self.write(lambda c: self.stamp_now(c, holder, instance))
         assert stamped is mine
@@ -261,7 +334,13 @@ class QueueMachine(RuleBasedStateMachine):
         )
         assert failed is mine
         if mine:
-            self.model[holder.start.reference].state = StartState.FAILED
+            self.gives_up(self.model[holder.start.reference], StartState.FAILED)
+
+    def gives_up(self, known: Known, state: StartState) -> None:
+        """It ends while it waits: as its last attempt did, if it had one."""
+        known.state = state if known.attempt == 1 else StartState.FINISHED
+        found = self.write(partial(self.status, known=known))
+        assert found.return_code == (None if known.attempt == 1 else known.last_code)
 
     @rule(holder=held, return_code=st.sampled_from([0, -10]))
     def close_records(self, holder: Held, return_code: int) -> None:
@@ -272,11 +351,13 @@ class QueueMachine(RuleBasedStateMachine):
             assert self.write(lambda c: ledger.close_adr(c, instance, stopped_at=self.now, exit_status=return_code))
             known.recorded = return_code
 
-    @rule(holder=held, return_code=st.sampled_from([0, -1]))
-    def end(self, holder: Held, return_code: int) -> None:
+    @rule(holder=held, return_code=st.sampled_from([0, -1]), busy=st.booleans())
+    def end(self, holder: Held, return_code: int, busy: bool) -> None:
         known = self.model[holder.start.reference]
-        if holder.incarnation != self.incarnation or known.instance is None:
+        if holder.incarnation != self.incarnation or known.instance is None or not self.is_of_this_attempt(holder):
             return
+        if known.state in NOT_DIALLED or (known.state is not StartState.RUNNING and known.attempt > known.dialled):
+            return  # it was never stamped for this attempt
         instance = known.instance
         settled = self.write(
             lambda c: settle(
@@ -289,10 +370,17 @@ class QueueMachine(RuleBasedStateMachine):
                 give_up=None,
                 retry_at=None,
                 settings=DEFAULT_SETTINGS,
+                how=Unreached.BUSY if busy else None,
             )
         )
-        assert settled is Settled.FINISHED
-        if known.state is StartState.RUNNING:
+        again = busy and known.state is StartState.RUNNING and known.may_retry and known.attempt <= TIMES
+        again = again and self.now + AFTER_S < known.expires_at
+        assert settled is (Settled.QUEUED_AGAIN if again else Settled.FINISHED)
+        if again:
+            known.last_code = return_code if known.recorded is None else known.recorded
+            known.state, known.claimed_by, known.recorded = StartState.QUEUED, None, None
+            known.attempt, known.due_at = known.attempt + 1, self.now + AFTER_S
+        elif known.state is StartState.RUNNING:
             self.ends(known, return_code)
 
     def ends(self, known: Known, return_code: int) -> None:
@@ -306,11 +394,11 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule()
     def expire(self) -> None:
-        late = [k for k in self.model.values() if k.state is StartState.QUEUED and k.queued_at + MAX_WAIT_S <= self.now]
+        late = [k for k in self.model.values() if k.state is StartState.QUEUED and k.expires_at <= self.now]
         expired = self.write(lambda c: queue.expire(c, now=self.now, limit=1000))
         assert sorted(expired) == sorted(k.reference for k in late)
         for known in late:
-            known.state = StartState.EXPIRED
+            self.gives_up(known, StartState.EXPIRED)
 
     # --- what the world does
 
@@ -376,10 +464,13 @@ class QueueMachine(RuleBasedStateMachine):
             self.stamped_at_most_once(c)
 
     def stamped_at_most_once(self, c: Connection) -> None:
-        assert all(known.dialled <= 1 for known in self.model.values())
+        """Once for each attempt, and a retry plan alone makes another."""
+        for known in self.model.values():
+            assert known.attempt - 1 <= known.dialled <= known.attempt <= TIMES + 1
+            assert known.dialled == known.attempt or known.state is not StartState.RUNNING
         counted = select(starts.c.reference, func.count().label("n")).join(attempts).group_by(starts.c.reference)
         tried = {row.reference: row.n for row in c.execute(counted)}
-        assert tried == {k.reference: 1 for k in self.model.values() if k.dialled}
+        assert tried == {k.reference: k.dialled for k in self.model.values() if k.dialled}
         open_adrs = set(c.scalars(select(adrs.c.instance_id).where(adrs.c.stopped_at.is_(None))))
         open_cdrs = set(c.scalars(select(cdrs.c.instance_id).where(cdrs.c.ended_at.is_(None))))
         running = {k.instance for k in self.model.values() if k.state is StartState.RUNNING and k.recorded is None}
@@ -392,6 +483,8 @@ class QueueMachine(RuleBasedStateMachine):
     def check_that_everything_ends(self) -> None:
         """Whatever happened, one more life that does its work brings every start to an end."""
         self.crash(ended=10_000)
+        for paused in list(self.paused):
+            self.pause_or_resume(paused)
         self.now = max([self.now, *(k.due_at for k in self.model.values())])
         for number, service in enumerate(self.services):
             for start in self.write(
@@ -411,7 +504,7 @@ class QueueMachine(RuleBasedStateMachine):
                 instance = known.instance
                 assert instance is not None
                 self.write(partial(self.close_calls, instance=instance))
-                self.end(holder, 0)
+                self.end(holder, 0, busy=False)
         self.expire()
         self.before = {}  # several steps since the last look
         self.the_database_agrees_with_the_model()

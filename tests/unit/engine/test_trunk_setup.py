@@ -66,8 +66,9 @@ def test_a_trunk_with_a_name_and_a_host_is_good() -> None:
     ],
 )
 def test_what_makes_no_sense_is_refused_by_its_field(field: str, change: dict[str, Any]) -> None:
+    plain: dict[str, Any] = {"name": "a", "host": "h"}
     with pytest.raises(RequestError) as refused:
-        check_trunk(Trunk(**({"name": "a", "host": "h"} | change)))
+        check_trunk(Trunk(**(plain | change)))
     assert refused.value.field == field
 
 
@@ -75,7 +76,8 @@ def test_the_password_is_not_in_the_repr() -> None:
     assert "open sesame" not in repr(Trunk(name="a", host="h", user="u", password="open sesame"))
 
 
-def test_a_trunk_without_a_port_has_the_usual_one_of_its_transport() -> None:
-    assert Trunk(name="a", host="h").address == ("h", 5060)
-    assert Trunk(name="a", host="h", transport=Transport.TLS).address == ("h", 5061)
-    assert Trunk(name="a", host="h", port=5070).address == ("h", 5070)
+def test_without_a_port_an_address_has_the_usual_one_and_a_name_the_one_srv_gives() -> None:
+    assert Trunk(name="a", host="192.0.2.9").address == ("192.0.2.9", 5060)
+    assert Trunk(name="a", host="2001:db8::9", transport=Transport.TLS).address == ("2001:db8::9", 5061)
+    assert Trunk(name="a", host="sip.example").address == ("sip.example", 0)
+    assert Trunk(name="a", host="sip.example", port=5070).address == ("sip.example", 5070)

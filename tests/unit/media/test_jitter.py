@@ -1,4 +1,4 @@
-"""How far behind a line is read: late packets, doubled ones, a clock that is faster or slower, and many rows at once."""
+"""How far behind a line is read: late packets, a clock that is faster or slower, and many rows at once."""
 
 from __future__ import annotations
 

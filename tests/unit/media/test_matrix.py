@@ -116,3 +116,26 @@ def test_nothing_sent_is_nothing_heard() -> None:
     made, _ = playout()
     assert made.tick().tolist() == []
     assert not made.sound_sent(np.array([0, 3])).any()
+
+
+def test_what_another_far_end_says_is_sent_where_nothing_is_played() -> None:
+    made, arena = connected([1, 2, 5])
+    run = arena.store(np.full((1, 160), 9, np.uint8))
+    assert run is not None
+    made.play(2, run.start, 1)
+    made.set_stream(5, law=Law.ULAW, payload_type=0, sending=True)
+    voices = np.repeat(np.array([[1000], [2000], [3000], [4000]], np.int16), 160, axis=1)
+    made.tick()
+    made.overlay(np.array([1, 2, 3, 5]), voices)
+    alaw, ulaw = (int(g711.encode(np.array([value], np.int16), law)[0]) for value, law in ((1000, 1), (4000, 0)))
+    assert [set(packet.payload) for packet in packets(made)] == [{alaw}, {9}, {ulaw}]
+    made.tick()
+    made.overlay(np.array([2]), voices[1:2])
+    assert made.sound_sent(np.array([2]))[0, 0] > 1900
+
+
+def test_nothing_can_be_put_where_nothing_is_sent() -> None:
+    made, _ = playout()
+    made.tick()
+    made.overlay(np.array([0]), np.ones((1, 160), np.int16))
+    assert not made.packets[:, rtp.HEADER_BYTES :].any()

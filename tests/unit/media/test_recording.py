@@ -7,7 +7,7 @@ import pytest
 from tests.support.audio import sine
 
 from callwright.media.g711 import Pcm
-from callwright.media.recording import BEFORE_FRAMES, Recordings, Tapes
+from callwright.media.recording import BEFORE_FRAMES, MUTED_BACK_FRAMES, MUTED_ON_FRAMES, Recordings, Tapes
 
 ROW = 2
 ROWS = np.array([ROW])
@@ -104,9 +104,51 @@ def test_a_tape_has_both_directions_side_by_side() -> None:
     blocks = []
     for _ in range(60):
         blocks += tapes.add(ROWS, LOUD.reshape(1, 160), SILENT.reshape(1, 160))
-    assert [(block.row, block.samples.shape) for block in blocks] == [(ROW, (8000, 2))]
-    rest = tapes.stop(ROW)
-    assert rest.shape == (1600, 2)
-    assert np.array_equal(rest[:, 0], np.tile(LOUD, 10))
-    assert not rest[:, 1].any()
+    assert all(block.row == ROW for block in blocks)
+    sound = np.concatenate([*(block.samples for block in blocks), tapes.stop(ROW)])
+    assert sound.shape == (60 * 160, 2)
+    assert np.array_equal(sound[:, 0], np.tile(LOUD, 60))
+    assert not sound[:, 1].any()
     assert tapes.rows.tolist() == []
+
+
+def tape_of(tapes: Tapes, frames: int) -> list[Pcm]:
+    return [
+        block.samples for _ in range(frames) for block in tapes.add(ROWS, LOUD.reshape(1, 160), LOUD.reshape(1, 160))
+    ]
+
+
+@pytest.mark.parametrize("down_at", [2, 30, 53, 56, 110])
+def test_a_muted_tape_lacks_a_moment_before_and_a_moment_after(down_at: int) -> None:
+    tapes = Tapes(4)
+    tapes.start(ROW)
+    kept = tape_of(tapes, down_at)
+    tapes.mute(ROW)
+    kept += tape_of(tapes, 7)
+    tapes.unmute(ROW)
+    kept += tape_of(tapes, 60)
+    sound = np.concatenate([*kept, tapes.stop(ROW)]).reshape(-1, 160, 2)
+    silent = [index for index, frame in enumerate(sound) if not frame.any()]
+    assert len(sound) == down_at + 67
+    assert silent == list(range(max(down_at - MUTED_BACK_FRAMES, 0), down_at + 7 + MUTED_ON_FRAMES))
+
+
+def test_a_tape_begins_unmuted_whatever_was_on_its_row_before() -> None:
+    tapes = Tapes(4)
+    tapes.start(ROW)
+    tapes.mute(ROW)
+    tape_of(tapes, 3)
+    tapes.stop(ROW)
+    tapes.start(ROW)
+    tape_of(tapes, 3)
+    assert tapes.stop(ROW).all(axis=1).any()
+
+
+def test_tapes_begun_together_do_not_fill_their_blocks_together() -> None:
+    tapes = Tapes(40)
+    rows = np.arange(40)
+    for row in rows.tolist():
+        tapes.start(row)
+    frames = np.zeros((40, 160), np.int16)
+    busiest = max(len(tapes.add(rows, frames, frames)) for _ in range(200))
+    assert busiest <= 2

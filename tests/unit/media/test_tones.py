@@ -7,6 +7,7 @@ import pytest
 from tests.support.audio import level_at, strongest
 
 from callwright.media import tones
+from callwright.media.sounds import Silence, Tone
 
 ROWS, COLUMNS = (697, 770, 852, 941), (1209, 1336, 1477, 1633)
 
@@ -70,9 +71,40 @@ def test_a_cadence_without_length_is_refused() -> None:
 
 
 def test_ringing_sounds_as_in_its_region() -> None:
-    sound = tones.ringback("uk", 3000)
+    sound = tones.cadence(*_pattern("gb"), 3000)
     assert len(sound) == 24000
     assert sound[800:2400].any()
     assert not sound[3300:4700].any()
     assert sound[5000:7000].any()
     assert len(tones.beep()) == 2000
+
+
+def _pattern(country: str) -> tuple[tuple[float, ...], tuple[int, ...]]:
+    ringing = tones.country_tones(country).ringing
+    return ringing.frequencies, ringing.pattern
+
+
+@pytest.mark.parametrize(
+    ("country", "ringing", "busy"),
+    [
+        ("US", ((440, 480), (2000, 4000)), ((480, 620), (500, 500))),
+        ("gb", ((400, 450), (400, 200, 400, 2000)), ((400,), (375, 375))),
+        ("de", ((425,), (1000, 4000)), ((425,), (480, 480))),
+        ("zz", ((425,), (1000, 4000)), ((425,), (500, 500))),
+    ],
+)
+def test_every_country_rings_in_its_own_way(country: str, ringing: object, busy: object) -> None:
+    here = tones.country_tones(country)
+    assert (here.ringing.frequencies, here.ringing.pattern) == ringing
+    assert (here.busy.frequencies, here.busy.pattern) == busy
+
+
+@pytest.mark.parametrize("country", sorted(tones.COUNTRIES))
+def test_the_tones_of_every_country_can_be_played_for_as_long_as_wanted(country: str) -> None:
+    here = tones.country_tones(country)
+    for tone in (here.ringing, here.busy):
+        assert len(tone.pattern) % 2 == 0
+        assert all(300 <= frequency <= 650 for frequency in tone.frequencies)
+        sounds = tones.progress_sounds(tone, 7000)
+        assert sum(sound.ms for sound in sounds if isinstance(sound, Tone | Silence)) == 7000
+        assert all(isinstance(sound, Silence) == bool(index % 2) for index, sound in enumerate(sounds))

@@ -5,9 +5,11 @@ from dataclasses import replace
 import pytest
 
 from callwright.accounts.account import ANY, Account, AccountType
+from callwright.accounts.rules import Rules
 from callwright.accounts.service import ApplicationKind, CallType, Direction, Page, Service
 from callwright.engine.interface import Refusal
-from callwright.outbound.policy import judge
+from callwright.outbound.policy import NOTHING_FOUND, Found, judge
+from callwright.outbound.reasons import Reason
 from callwright.outbound.start import Start
 from callwright.values.destination import Destination, DestinationKind
 from callwright.values.ids import AccountId, ServiceId, ServiceReference, StartId
@@ -60,12 +62,17 @@ START = Start(
 
 
 def verdict(
-    start: Start = START, *, account: Account = ACCOUNT, service: Service = SERVICE, refused: str | None = None
+    start: Start = START,
+    *,
+    account: Account = ACCOUNT,
+    service: Service = SERVICE,
+    refused: str | None = None,
+    found: Found = NOTHING_FOUND,
 ) -> str | DestinationKind:
     def refusal(destination: Destination) -> Refusal | None:
         return None if refused is None else Refusal(reason=refused)
 
-    result = judge(start, account=account, service=service, refusal=refusal)
+    result = judge(start, account=account, service=service, refusal=refusal, found=found)
     return result.kind if isinstance(result, Destination) else str(result)
 
 
@@ -114,3 +121,62 @@ def test_the_engine_has_the_last_word_and_its_reason_is_passed_on() -> None:
 
 def test_a_destination_only_an_earlier_version_understood_is_refused() -> None:
     assert verdict(replace(START, given_to="fax 12")) == "Invalid destination"
+
+
+def to(number: str, **rules: bool | tuple[str, ...]) -> str | DestinationKind:
+    """Judge a start to a number, under these rules."""
+    account = replace(ACCOUNT, rules=replace(Rules(), **rules))  # type: ignore[arg-type]
+    return verdict(replace(START, given_to=number), account=account)
+
+
+EVERYTHING = {"allow_premium": True, "allow_unknown": True}
+
+
+@pytest.mark.parametrize("number", ["112", "999", "tel:+911", "44999", "1911", "tel:33-112"])
+def test_emergency_numbers_are_refused_whatever_the_account_may(number: str) -> None:
+    assert to(number, **EVERYTHING) == "Emergency numbers cannot be called"
+
+
+@pytest.mark.parametrize("number", ["12", "44118118", "1411"])
+def test_short_codes_are_refused_whatever_the_account_may(number: str) -> None:
+    assert to(number, **EVERYTHING) == "Short codes cannot be called"
+
+
+@pytest.mark.parametrize("number", ["449098790000", "19005551234", "97912345678"])
+def test_premium_rate_numbers_need_a_rule(number: str) -> None:
+    assert to(number, allow_unknown=True) == "Premium rate numbers are not allowed"
+    assert to(number, allow_premium=True) is DestinationKind.TEL
+
+
+@pytest.mark.parametrize("number", ["881612345678", "88299123456", "2101234567", "44190827380012", "21012345678"])
+def test_satellite_and_unknown_numbers_need_a_rule(number: str) -> None:
+    assert to(number, allow_premium=True) == "Unknown and satellite numbers are not allowed"
+    assert to(number, allow_unknown=True) is DestinationKind.TEL
+
+
+def test_the_test_numbers_are_exempt_where_the_simulated_network_carries_them() -> None:
+    assert to("999005550012") is DestinationKind.TEL
+
+
+def test_without_the_simulated_network_its_numbers_are_like_others() -> None:
+    start = replace(START, given_to="999005550012")
+    assert verdict(start, refused="No route: off") == "Unknown and satellite numbers are not allowed"
+    allowed = replace(ACCOUNT, rules=Rules(allow_unknown=True))
+    assert verdict(start, account=allowed, refused="No route: off") == "No route: off"
+
+
+def test_the_lists_of_prefixes_decide_on_the_number_as_it_is_dialled() -> None:
+    assert to("441908273800", blocked_prefixes=("4419",)) == "Destination not allowed"
+    assert to("441908273800", allowed_prefixes=("33",)) == "Destination not allowed"
+    assert to("441908273800", allowed_prefixes=("44",)) is DestinationKind.TEL
+    assert to("4401908273800", blocked_prefixes=("4419",)) == "Destination not allowed"
+
+
+def test_a_number_on_the_do_not_call_list_is_not_dialled() -> None:
+    assert verdict(found={START.id: Reason.DO_NOT_CALL}) == "Do not call"
+    assert verdict(found={StartId(7): Reason.DO_NOT_CALL}) is DestinationKind.TEL
+
+
+def test_rules_for_numbers_do_not_concern_sip_addresses() -> None:
+    start = replace(START, given_to="sip:112@example.com")
+    assert verdict(start, account=replace(ACCOUNT, rules=Rules(allowed_prefixes=("33",)))) is DestinationKind.SIP

@@ -80,7 +80,7 @@ def test_null_means_not_given_and_empty_text_stays_empty() -> None:
 
 
 def test_unknown_properties_are_ignored() -> None:
-    assert rest(TEL | {"priority": 7, "due_at": {}}) == rest(TEL)
+    assert rest(TEL | {"urgency": 7, "due_at": {}}) == rest(TEL)
 
 
 def test_a_value_parsed_by_the_caller_is_accepted() -> None:

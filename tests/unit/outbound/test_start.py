@@ -7,8 +7,8 @@ def test_every_state_has_its_row_in_the_table() -> None:
     assert set(MAY_FOLLOW) == set(StartState)
 
 
-def test_a_stamped_start_can_only_finish() -> None:
-    assert MAY_FOLLOW[StartState.RUNNING] == {StartState.FINISHED}
+def test_a_stamped_start_can_only_finish_or_wait_for_another_attempt() -> None:
+    assert MAY_FOLLOW[StartState.RUNNING] == {StartState.FINISHED, StartState.QUEUED}
 
 
 def test_every_state_leads_to_an_end() -> None:

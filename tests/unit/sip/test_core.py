@@ -16,11 +16,11 @@ def test_options_is_answered_with_what_we_can() -> None:
         answer = talk.expects_response("200 OPTIONS")
         assert answer.headers.get("accept") == "application/sdp"
         assert "UPDATE" in (answer.headers.get("allow") or "")
-        assert answer.headers.get("supported") == ""
+        assert answer.headers.get("supported") == "100rel, timer"
         assert answer.head.to.tag
 
 
-@pytest.mark.parametrize("method", ["BYE", "INFO", "UPDATE", "OPTIONS", "INVITE"])
+@pytest.mark.parametrize("method", ["BYE", "INFO", "UPDATE", "PRACK", "OPTIONS", "INVITE"])
 def test_requests_for_unknown_dialogs_are_answered_481(method: str) -> None:
     with Conversation() as talk:
         talk.feeds(request_from_peer(method, to="<sip:me@example.com>;tag=ghost"))
@@ -37,9 +37,7 @@ def test_requests_that_need_a_dialog_are_answered_481_without_one(method: str) -
         talk.expects(f"481 {method}")
 
 
-@pytest.mark.parametrize(
-    "method", ["REGISTER", "SUBSCRIBE", "NOTIFY", "REFER", "MESSAGE", "PUBLISH", "PRACK", "WHATEVER"]
-)
+@pytest.mark.parametrize("method", ["REGISTER", "SUBSCRIBE", "NOTIFY", "REFER", "MESSAGE", "PUBLISH", "WHATEVER"])
 def test_other_methods_are_answered_405_with_allow(method: str) -> None:
     with Conversation() as talk:
         talk.feeds(request_from_peer(method))
@@ -59,7 +57,9 @@ def test_a_repeated_request_gets_the_same_answer_for_64_t1() -> None:
 @pytest.mark.parametrize(
     ("changes", "code", "header"),
     [
-        ({"headers": (("Require", "100rel, x"),)}, 420, ("unsupported", "100rel, x")),
+        ({"headers": (("Require", "100rel, x, y"),)}, 420, ("unsupported", "x, y")),
+        ({"headers": (("Session-Expires", "60"), ("Supported", "timer"))}, 422, ("min-se", "90")),
+        ({"headers": (("Session-Expires", "soon"),)}, 400, None),
         ({"uri": "http://example.com"}, 416, None),
         ({"headers": (("Accept", "text/plain, text/html"),)}, 406, ("accept", "application/sdp")),
         ({"headers": (("Content-Encoding", "gzip"),)}, 415, ("accept-encoding", "identity")),

@@ -209,6 +209,26 @@ def test_reinvite_while_ours_is_under_way_is_answered_491() -> None:
         talk.asks("ACK", invite, branch=theirs.head.via.branch)
         talk.answers(ours, 491)
         talk.expects("ACK")
+        talk.hears()
+        asked_at = talk.now
+        talk.waits_for_a_send(10)
+        assert 2.1 <= talk.now - asked_at <= 4.0  # the Call-ID is ours (RFC 3261 section 14.1)
+        again = talk.expects_request("INVITE")
+        assert again.body == OFFER
+        talk.answers(again, 200, body=ANSWER)
+        talk.expects("ACK")
+        talk.hears(ReofferAnswered)
+        hang_up(talk, handle)
+
+
+def test_a_glare_without_end_is_told() -> None:
+    with Conversation() as talk:
+        handle, _ = talk.calls_and_is_answered()
+        talk.core.reoffer(handle, OFFER, talk.now, "UPDATE")
+        for _ in range(6):
+            talk.hears()
+            talk.answers(talk.expects_request("UPDATE"), 491)
+            talk.waits_for_a_send(4.5)
         assert talk.hears_one(ReofferRefused).code == 491
         hang_up(talk, handle)
 
@@ -383,7 +403,7 @@ def test_info_is_answered_and_handed_up() -> None:
         ("SUBSCRIBE", 405),
         ("NOTIFY", 405),
         ("MESSAGE", 405),
-        ("PRACK", 405),
+        ("PRACK", 481),
         ("X", 405),
     ],
 )

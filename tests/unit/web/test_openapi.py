@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from callwright.web.error_catalogue import CATALOGUE
 from callwright.web.openapi import openapi
 from callwright.web.operations import OPERATIONS
 
+REFERENCE = Path(__file__).parents[3] / "docs/reference/web-services.md"
 OPERATIONS_ALL = described(OPERATIONS)
 DOCUMENT = json.loads(json.dumps(openapi(OPERATIONS_ALL)))
 COMPONENTS = DOCUMENT["components"]["schemas"]
@@ -127,3 +129,10 @@ def test_the_checker_finds_what_is_wrong() -> None:
     several: tuple[object, ...] = ({}, {"a": -1}, {"a": "1"}, {"a": True}, {"a": 1, "b": 2}, [], None)
     for wrong in several:
         assert list(faults(wrong, schema, {})) != []
+
+
+def test_every_path_is_in_the_reference_page() -> None:
+    page = REFERENCE.read_text()
+    for path in DOCUMENT["paths"]:
+        shown = path.replace("{service_name}", "<ServiceName>").replace("{number}", "NNNN")
+        assert f"`{shown}`" in page, path

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
 
 from sqlalchemy import Connection
 from starlette.requests import Request
@@ -12,19 +11,12 @@ from starlette.responses import Response
 from callwright.accounts import store
 from callwright.accounts.service import Service
 from callwright.outbound import queue
+from callwright.outbound.purge import purge_queue as purge_in_batches
 from callwright.outbound.queue_lengths import first_waiting, lengths
-from callwright.values.ids import AccountId, ServiceReference
+from callwright.values.ids import AccountId
 from callwright.web.edge import FOLLOWED, Edge
 from callwright.web.errors import json_answer, problem
 from callwright.web.login import account_asking, either_asking
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Purged:
-    """What a purge took back: how many starts, and the references of the first of them."""
-
-    number: int
-    references: Sequence[ServiceReference]
 
 
 async def outbound_queues(request: Request, edge: Edge) -> Response:
@@ -50,15 +42,10 @@ async def queue_purge(request: Request, edge: Edge) -> Response:
 
 async def purge_queue(edge: Edge, service: Service) -> int:
     """Purge the queue of a service, tell whoever follows, and return how many starts were cancelled."""
-    now = edge.clock()
-
-    def purge(c: Connection) -> Purged:
-        references = first_waiting(c, service.id, limit=FOLLOWED)
-        return Purged(number=queue.purge(c, service.id, now=now), references=references)
-
-    purged = await edge.db.write(purge)
-    edge.purged(service, purged.number, purged.references)
-    return purged.number
+    references = await edge.db.read(partial(first_waiting, service_id=service.id, limit=FOLLOWED))
+    number = await purge_in_batches(edge.db, service.id, now=edge.clock())
+    edge.purged(service, number, references[:number])
+    return number
 
 
 def lengths_by_name(c: Connection, account_id: AccountId) -> list[tuple[str, int]]:

@@ -20,6 +20,7 @@ from callwright.outbound.request import (
     parse_unique_id,
 )
 from callwright.outbound.start import StartState, StartStatus
+from callwright.outbound.status_read import statuses
 from callwright.values.ids import ServiceReference
 from callwright.web.edge import Edge, off_loop, parameters_of
 from callwright.web.errors import json_answer, problem
@@ -40,20 +41,7 @@ async def service_start(request: Request, edge: Edge) -> Response:
     unique_id = parse_unique_id(parameters.one("unique_id"))
     size = sum(len(value) for values in parameters.values.values() for value in values)
     calls, hashed = await off_loop(size, lambda: _starts_asked_for(parameters, service, account.type))
-    now = edge.clock()
-    queued = await edge.db.write(
-        lambda c: queue.enqueue(
-            c,
-            account_id=account.id,
-            service_id=service.id,
-            calls=calls,
-            digest=hashed,
-            unique_id=unique_id,
-            now=now,
-            new_reference=edge.new_reference,
-            max_wait_s=edge.limits.max_wait_s,
-        )
-    )
+    queued = await edge.batches.enqueue(service, calls, digest=hashed, unique_id=unique_id)
     if queued.replayed:
         return json_answer(queued.references, headers=REPLAYED)
     edge.queued(account, service, queued.references)
@@ -103,7 +91,7 @@ async def service_status(request: Request, edge: Edge) -> Response:
     asker = await either_asking(request, edge)
     references = split_references((await parameters_of(request, edge)).required("service_refs"))
     found = await edge.db.read(
-        lambda c: queue.status(
+        lambda c: statuses(
             c,
             account_id=asker.account.id,
             references=references,

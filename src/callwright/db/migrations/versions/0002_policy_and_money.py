@@ -77,7 +77,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_adrs_reserved",
         "adrs",
-        ["account_id", "started_at", "reserved", "reserved_per_minute"],
+        ["account_id", "started_at", "reserved", "reserved_per_minute", "stopped_at"],
         unique=False,
         sqlite_where=sa.text("stopped_at IS NULL"),
         postgresql_where=sa.text("stopped_at IS NULL"),

@@ -1,4 +1,4 @@
-"""Trunks and the numbers they carry."""
+"""Trunks and the numbers they carry; which trunk carried a call."""
 
 from __future__ import annotations
 
@@ -57,3 +57,4 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("trunk_id", "digits", name=op.f("pk_trunk_prefixes")),
     )
+    op.add_column("cdrs", sa.Column("trunk", sa.Text(), nullable=True))

@@ -1,0 +1,40 @@
+"""``python -m bench``: list the measurements; ``python -m bench NAME …``: run some; ``python -m bench all``: run all.
+
+Each prints our figure, the machine's ceiling measured in the same run, and the ratio.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+PARTS = frozenset({"__main__", "load", "ceilings", "node"})  # what measurements are made of
+
+
+def measurements() -> dict[str, str]:
+    """Return the name of each measurement with the first line of what it says of itself."""
+    names = sorted(each.name for each in pkgutil.iter_modules([str(FOLDER)]) if each.name not in PARTS)
+    return {name: (importlib.import_module(f"bench.{name}").__doc__ or "").splitlines()[0] for name in names}
+
+
+def main(wanted: list[str]) -> int:
+    found = measurements()
+    if not wanted:
+        for name, about in found.items():
+            print(f"{name:<20} {about}")
+        return 0
+    names = list(found) if wanted == ["all"] else wanted
+    if unknown := [name for name in names if name not in found]:
+        print(f"no such measurement: {', '.join(unknown)}; there are {', '.join(found)}", file=sys.stderr)
+        return 2
+    for name in names:
+        print(name)
+        importlib.import_module(f"bench.{name}").run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,164 @@
+"""``callwright trunk``: add, list, show, enable, disable, remove, test."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from callwright.cli.options import Data, node_link
+from callwright.cli.tables import show_table
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+_MARKS = {"good": "ok  ", "bad": "FAIL", "note": "    "}
+
+
+@app.command("add")
+def add(
+    name: Annotated[str, typer.Argument(help="A short name for this trunk; records and logs show it.")],
+    host: Annotated[str, typer.Option(help="Host name or address of the trunk.", show_default=False)],
+    port: Annotated[int | None, typer.Option(help="Its port.", show_default="by SRV, else 5060, TLS 5061")] = None,
+    transport: Annotated[str, typer.Option(help="udp, tcp or tls.")] = "udp",
+    prefix: Annotated[
+        list[str] | None,
+        typer.Option(help="DIGITS[:PRIORITY[:WEIGHT]] of numbers it carries; repeatable.", show_default="* (all)"),
+    ] = None,
+    user: Annotated[str, typer.Option(help="User name of its digest authentication.")] = "",
+    password: Annotated[str, typer.Option(help="Password of that user; kept sealed.", prompt=False)] = "",
+    register: Annotated[bool, typer.Option("--register", help="Keep this node registered there.")] = False,
+    expires: Annotated[int | None, typer.Option(help="Seconds a registration asks for.", show_default="600")] = None,
+    from_user: Annotated[str, typer.Option(help="User of From in place of the caller id.")] = "",
+    from_domain: Annotated[str, typer.Option(help="Domain of From and of the registration.")] = "",
+    assert_identity: Annotated[
+        bool, typer.Option("--assert-identity", help="Send the caller id as P-Asserted-Identity.")
+    ] = False,
+    withhold: Annotated[
+        bool, typer.Option("--withhold", help="Hide the caller id from the person called (Privacy: id).")
+    ] = False,
+    strip: Annotated[str, typer.Option(help="Digits taken off the front of called numbers.")] = "",
+    prepend: Annotated[str, typer.Option("--add", help="Digits put in front of called numbers.")] = "",
+    plus: Annotated[bool, typer.Option("--plus", help="Write numbers with a leading +.")] = False,
+    codec: Annotated[
+        list[str] | None, typer.Option(help="Codec to offer, the favourite first; repeatable.", show_default="all")
+    ] = None,
+    max_calls: Annotated[int | None, typer.Option(help="Calls at the same time at most.")] = None,
+    max_cps: Annotated[float | None, typer.Option(help="Calls per second at most.")] = None,
+    check_every: Annotated[
+        float | None, typer.Option(help="Seconds between health checks (OPTIONS), 0 for none.", show_default="30")
+    ] = None,
+    disabled: Annotated[bool, typer.Option("--disabled", help="Keep it, but do not use it yet.")] = False,
+    data: Data = None,
+) -> None:
+    """Add a trunk and begin to use it."""
+    given = {
+        "name": name,
+        "host": host,
+        "port": port,
+        "transport": transport.lower(),
+        "prefixes": prefix,
+        "user": user,
+        "password": password,
+        "register": register,
+        "expires_s": expires,
+        "from_user": from_user,
+        "from_domain": from_domain,
+        "assert_identity": assert_identity,
+        "withhold": withhold,
+        "strip": strip,
+        "add": prepend,
+        "plus": plus,
+        "codecs": [each.upper() for each in codec] if codec else None,
+        "max_calls": max_calls,
+        "max_cps": max_cps,
+        "check_every_s": check_every,
+        "enabled": not disabled,
+    }
+    answer = node_link(data).post("/trunks", {key: value for key, value in given.items() if value is not None})
+    trunk = answer["trunk"]
+    typer.echo(f"trunk {trunk['name']} carries {_carries(trunk)} to {_where(trunk)}")
+    typer.echo(f"see what it says: callwright trunk test {trunk['name']}")
+
+
+@app.command("list")
+def list_trunks(data: Data = None) -> None:
+    """List the trunks: where they are, how they do, how fast they get calls."""
+    rows = [
+        (t["name"], _where(t), _carries(t), _state(t), _calls(t), _rate(t), str(t["invites"]), str(t["passed_on"]))
+        for t in node_link(data).get("/trunks")["trunks"]
+    ]
+    head = ("trunk", "where", "numbers", "state", "calls", "calls/s", "sent", "passed on")
+    show_table(head, rows, empty="no trunk yet; add one with `callwright trunk add NAME --host HOST`")
+
+
+@app.command("show")
+def show(name: str, data: Data = None) -> None:
+    """Show everything about one trunk as JSON, without its password."""
+    typer.echo(json.dumps(node_link(data).get("/trunks/show", {"name": name})["trunk"], indent=2))
+
+
+@app.command("enable")
+def enable(name: str, data: Data = None) -> None:
+    """Use a trunk again."""
+    node_link(data).post("/trunks/enable", {"name": name, "enabled": True})
+    typer.echo(f"trunk {name} is enabled")
+
+
+@app.command("disable")
+def disable(name: str, data: Data = None) -> None:
+    """Use a trunk no more, but keep it; calls that are up stay up."""
+    node_link(data).post("/trunks/enable", {"name": name, "enabled": False})
+    typer.echo(f"trunk {name} is disabled")
+
+
+@app.command("remove")
+def remove(name: str, data: Data = None) -> None:
+    """Forget a trunk; calls that are up stay up."""
+    node_link(data).post("/trunks/remove", {"name": name})
+    typer.echo(f"trunk {name} is removed")
+
+
+@app.command("test")
+def look_over(
+    name: str,
+    call: Annotated[str, typer.Option(help="Call this number through the trunk and play a tone.")] = "",
+    caller_id: Annotated[str, typer.Option("--from", help="Caller id of that call.")] = "",
+    data: Data = None,
+) -> None:
+    """Look a trunk over and say what was found; nobody is called without --call. Exit code 1 when something is
+    wrong.
+    """
+    findings = node_link(data).post("/trunks/test", {"name": name, "call": call, "from": caller_id})["findings"]
+    for finding in findings:
+        typer.echo(f"{_MARKS[finding['verdict']]}  {finding['text']}")
+    if any(finding["verdict"] == "bad" for finding in findings):
+        raise typer.Exit(1)
+
+
+def _where(trunk: dict[str, Any]) -> str:
+    host = f"[{trunk['host']}]" if ":" in trunk["host"] else trunk["host"]
+    return (
+        host
+        + (f":{trunk['port']}" if trunk["port"] else "")
+        + ("" if trunk["transport"] == "udp" else f" {trunk['transport']}")
+    )
+
+
+def _carries(trunk: dict[str, Any]) -> str:
+    return " ".join(prefix.removesuffix(":1").removesuffix(":1") for prefix in trunk["prefixes"])
+
+
+def _state(trunk: dict[str, Any]) -> str:
+    refused = f": {trunk['register_refused']}" if trunk["state"] == "not registered" else ""
+    return str(trunk["state"]) + (refused if trunk["register_refused"] else "")
+
+
+def _calls(trunk: dict[str, Any]) -> str:
+    return f"{trunk['calls']}" if trunk["max_calls"] is None else f"{trunk['calls']} of {trunk['max_calls']}"
+
+
+def _rate(trunk: dict[str, Any]) -> str:
+    if trunk["rate"] is None:
+        return "any"
+    return f"{trunk['rate']:.3g}" + (" (lowered: it pushed back)" if trunk["lowered"] else "")

@@ -1,0 +1,127 @@
+"""Looks a trunk over and says what it finds, in sentences: ``callwright trunk test``.
+
+Nobody is called. What is asked: the address of its host, OPTIONS with its credentials, what became of REGISTER.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from enum import StrEnum
+
+from callwright.engine.trunk_health import HealthState, is_alive
+from callwright.engine.trunk_line import TrunkLine
+from callwright.engine.trunk_link import CHECK_TIMEOUT_S, TrunkLink, options_plan
+from callwright.engine.trunk_setup import Trunk
+from callwright.sip.event import AskDone
+
+
+class Verdict(StrEnum):
+    GOOD = "good"
+    BAD = "bad"
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing found out about a trunk, for people."""
+
+    verdict: Verdict
+    text: str
+
+
+async def examine(line: TrunkLine, link: TrunkLink, *, domain: str) -> list[Finding]:
+    """Return what can be found out without calling anybody; a trunk whose host has no address ends it early."""
+    trunk = line.trunk
+    try:
+        targets = await link.locate(trunk)
+    except OSError as problem:
+        return [
+            _bad(f"{trunk.host} has no address: {problem}. Check the host name, and the name servers of this machine.")
+        ]
+    findings = []
+    if targets[0].host != trunk.host:
+        found = ", ".join(f"{target.host} port {target.port}" for target in targets[:4])
+        findings.append(_good(f"{trunk.host} is {found}."))
+    findings.append(await _ask_options(trunk, link, domain=domain))
+    if line.registration is not None:
+        findings.append(_registration(line))
+    findings += _use(line)
+    return findings
+
+
+async def _ask_options(trunk: Trunk, link: TrunkLink, *, domain: str) -> Finding:
+    where = f"{trunk.authority} by {trunk.transport.upper()}"
+    began = _now()
+    try:
+        async with asyncio.timeout(CHECK_TIMEOUT_S):
+            done = await link.ask(options_plan(trunk, domain=domain))
+    except TimeoutError:
+        return _bad(
+            f"No answer from {where} to OPTIONS within {CHECK_TIMEOUT_S:g} s. The address or port is wrong, a firewall "
+            "is in the way, or the trunk answers only addresses it knows: tell its operator the address of this node. "
+            "A trunk that never answers OPTIONS needs --check-every 0."
+        )
+    if done.local:
+        return _bad(f"Nobody listens at {where}: {done.reason}. Check the address, the port and the transport.")
+    return _options_answer(trunk, done, ms=(_now() - began) * 1000)
+
+
+def _options_answer(trunk: Trunk, done: AskDone, *, ms: float) -> Finding:
+    said = f"OPTIONS was answered {done.code} {done.reason}".rstrip() + f" after {ms:.0f} ms"
+    if done.code in (401, 407):
+        if not trunk.user:
+            return _bad(f"{said}: the trunk wants to know who calls. Set --user and --password.")
+        return _bad(f"{said}: the trunk does not take user '{trunk.user}' with this password.")
+    if not is_alive(done.code):
+        return _bad(f"{said}: the trunk says of itself that it cannot take calls.")
+    if done.challenged:
+        return _good(f"{said}; user and password were asked for and accepted.")
+    if trunk.user:
+        return _good(f"{said}; it did not ask for the password, so whether that is right shows with the first call.")
+    return _good(f"{said}.")
+
+
+def _registration(line: TrunkLine) -> Finding:
+    registration, now = line.registration, _now()
+    assert registration is not None
+    if registration.until is not None and registration.until > now:
+        return _good(f"Registered as {line.trunk.user} for another {registration.until - now:.0f} s.")
+    if line.refused is not None:
+        return _bad(
+            f"Not registered: {line.refused.text}. Tried again in {max(0.0, line.refused.retry_at - now):.0f} s. "
+            "401, 403 or 407 mean the user or password, 404 the user or domain (--from-domain)."
+        )
+    return _bad("Not registered yet: the registrar has not answered so far.")
+
+
+def _use(line: TrunkLine) -> list[Finding]:
+    trunk, now = line.trunk, _now()
+    findings = [_note(f"Calls offer {', '.join(trunk.codecs)} and telephone-event.")]
+    if not trunk.enabled:
+        findings.append(_bad("The trunk is disabled: it carries nothing until `callwright trunk enable`."))
+    if line.health.state is HealthState.DOWN:
+        findings.append(_bad("Its health checks fail, so calls go elsewhere or wait until two in a row are answered."))
+    if line.pace.is_lowered(now):
+        findings.append(
+            _note(f"It pushed back lately: it gets {line.pace.rate(now) or 0:.2g} calls a second, and more by and by.")
+        )
+    if trunk.max_calls is not None and len(line.calls) >= trunk.max_calls:
+        findings.append(_note(f"All of its {trunk.max_calls} calls are in use."))
+    return findings
+
+
+def _good(text: str) -> Finding:
+    return Finding(verdict=Verdict.GOOD, text=text)
+
+
+def _bad(text: str) -> Finding:
+    return Finding(verdict=Verdict.BAD, text=text)
+
+
+def _note(text: str) -> Finding:
+    return Finding(verdict=Verdict.NOTE, text=text)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,130 @@
+"""What an operator does with trunks while the node runs: the database and the lines change together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from callwright.db.database import Database
+from callwright.engine import trunk_store
+from callwright.engine.interface import CallFailed, CallOrder, Engine
+from callwright.engine.trunk_check import Finding, Verdict, examine
+from callwright.engine.trunk_identity import rewritten
+from callwright.engine.trunk_report import setup_report, state_report
+from callwright.engine.trunk_setup import Trunk
+from callwright.engine.trunks import Trunks, TrunksBusy
+from callwright.media.sounds import Tone
+from callwright.values.destination import DestinationKind, parse_destination
+from callwright.values.errors import OutsideError, RequestError
+from callwright.values.ids import CallId
+
+TEST_RING_S = 30.0
+TEST_TONE = Tone(frequencies=(440.0,), ms=2000)
+
+
+class UnknownTrunk(RequestError):
+    """There is no trunk of that name."""
+
+
+class TrunkDesk:
+    """Trunks as the command line sees them. ``domain`` is our own SIP domain, ``new_call_id`` makes fresh ids."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        trunks: Trunks,
+        engine: Engine,
+        domain: str,
+        clock: Callable[[], float],
+        new_call_id: Callable[[], CallId],
+    ) -> None:
+        self._database = database
+        self._trunks = trunks
+        self._engine = engine
+        self._domain = domain
+        self._clock = clock
+        self._new_call_id = new_call_id
+        self._loading = asyncio.Lock()  # of two changes at once the later one must be read last
+
+    async def load(self) -> None:
+        """Work with the trunks of the database; raise ``DatabaseUnavailable`` when a password cannot be unsealed."""
+        async with self._loading:
+            await self._trunks.set_up(await self._database.read(trunk_store.list_trunks))
+
+    async def add(self, trunk: Trunk) -> dict[str, object]:
+        """Keep a trunk and begin to use it; raise ``RequestError`` when it makes no sense."""
+        now = self._clock()
+        await self._database.write(lambda c: trunk_store.add_trunk(c, trunk, created_at=now))
+        await self.load()
+        return self.show(trunk.name)
+
+    async def remove(self, name: str) -> None:
+        """Forget a trunk; calls that are up on it stay up. Raise ``UnknownTrunk``."""
+        if not await self._database.write(lambda c: trunk_store.remove_trunk(c, name)):
+            raise self._unknown(name)
+        await self.load()
+
+    async def enable(self, name: str, *, enabled: bool) -> dict[str, object]:
+        """Switch a trunk on or off; raise ``UnknownTrunk``."""
+        if not await self._database.write(lambda c: trunk_store.enable_trunk(c, name, enabled=enabled)):
+            raise self._unknown(name)
+        await self.load()
+        return self.show(name)
+
+    def reports(self) -> list[dict[str, object]]:
+        """Return all trunks with their state, by name."""
+        return [self.show(line.name) for line in self._trunks.lines]
+
+    def show(self, name: str) -> dict[str, object]:
+        """Return one trunk with its state; raise ``UnknownTrunk``."""
+        line = self._trunks.line(name)
+        if line is None:
+            raise self._unknown(name)
+        return setup_report(line.trunk) | state_report(line, asyncio.get_running_loop().time())
+
+    async def test(self, name: str, *, call: str = "", caller_id: str = "") -> list[Finding]:
+        """Look a trunk over; with ``call`` also call that number through it and play a tone. Raise ``RequestError``."""
+        line = self._trunks.line(name)
+        if line is None:
+            raise self._unknown(name)
+        destination = parse_destination(call) if call else None
+        if destination is not None and destination.kind is not DestinationKind.TEL:
+            raise RequestError(f"'{call[:40]}' is not a telephone number: trunks carry nothing else", field="call")
+        findings = await examine(line, self._trunks.link, domain=self._domain)
+        if destination is not None:
+            order = CallOrder(
+                call_id=self._new_call_id(),
+                destination=destination,
+                caller_id=caller_id,
+                service_name="callwright",
+                ring_timeout_s=TEST_RING_S,
+                trunk=name,
+            )
+            findings.append(await self._call(order, line.trunk))
+        return findings
+
+    async def _call(self, order: CallOrder, trunk: Trunk) -> Finding:
+        asked = f"A call to {rewritten(trunk, order.destination.address)}"
+        try:
+            call = await self._engine.place(order, before_invite=_nothing, on_answered=_nothing)
+        except CallFailed as failed:
+            why = f" ({failed.outcome.detail})" if failed.outcome.detail else ""
+            return Finding(verdict=Verdict.BAD, text=f"{asked} was not answered: {failed.outcome.hangup_cause}{why}.")
+        except TrunksBusy as busy:
+            return Finding(verdict=Verdict.BAD, text=f"{asked} was not placed: {busy}.")
+        except OutsideError as problem:
+            return Finding(verdict=Verdict.BAD, text=f"{asked} could not be prepared: {problem}.")
+        try:
+            await call.play([TEST_TONE])
+        finally:
+            await call.hang_up()
+        return Finding(verdict=Verdict.GOOD, text=f"{asked} was answered with {call.facts.codec} and got a tone.")
+
+    def _unknown(self, name: str) -> UnknownTrunk:
+        names = ", ".join(line.name for line in self._trunks.lines) or "none yet"
+        return UnknownTrunk(f"there is no trunk '{name[:60]}'; there are: {names}")
+
+
+async def _nothing(*_: object) -> None:
+    """Stand in for the ledger: a test call of the operator is nobody's start."""

@@ -1,0 +1,116 @@
+"""Trunks over the admin socket: add, list, show, enable, remove, test (docs/reference/trunks.md).
+
+Passwords come in and never go out.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from callwright.engine.trunk_desk import TrunkDesk
+from callwright.engine.trunk_setup import (
+    DEFAULT_CHECK_EVERY_S,
+    DEFAULT_EXPIRES_S,
+    KNOWN_CODECS,
+    Trunk,
+    parse_prefix,
+)
+from callwright.sip.way import Transport
+from callwright.values.errors import RequestError
+from callwright.web.admin_requests import AdminEdge, body_of
+from callwright.web.errors import json_answer
+from callwright.web.params import read_parameters
+
+
+class TrunkToAdd(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """The body of ``POST /trunks``; ``prefixes`` are texts ``DIGITS[:PRIORITY[:WEIGHT]]``, "*" is every number."""
+
+    name: str
+    host: str
+    port: int = 0
+    transport: Transport = Transport.UDP
+    enabled: bool = True
+    prefixes: list[str] = msgspec.field(default_factory=lambda: ["*"])
+    user: str = ""
+    password: str = ""
+    register: bool = False
+    expires_s: int = DEFAULT_EXPIRES_S
+    from_user: str = ""
+    from_domain: str = ""
+    assert_identity: bool = False
+    withhold: bool = False
+    strip: str = ""
+    add: str = ""
+    plus: bool = False
+    codecs: list[str] = msgspec.field(default_factory=lambda: list(KNOWN_CODECS))
+    max_calls: int | None = None
+    max_cps: float | None = None
+    check_every_s: float = DEFAULT_CHECK_EVERY_S
+
+
+class TrunkNamed(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """The body of ``POST /trunks/remove``."""
+
+    name: str
+
+
+class TrunkToEnable(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """The body of ``POST /trunks/enable``."""
+
+    name: str
+    enabled: bool
+
+
+class TrunkToTest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """The body of ``POST /trunks/test``; without ``call`` nobody is called."""
+
+    name: str
+    call: str = ""
+    from_: str = msgspec.field(default="", name="from")
+
+
+async def trunks_list(_request: Request, edge: AdminEdge) -> Response:
+    """``GET /trunks``: every trunk with its state."""
+    return json_answer({"trunks": _desk(edge).reports()})
+
+
+async def trunks_show(request: Request, edge: AdminEdge) -> Response:
+    """``GET /trunks/show?name=``."""
+    name = read_parameters(request.scope["query_string"], "", b"").required("name")
+    return json_answer({"trunk": _desk(edge).show(name)})
+
+
+async def trunks_add(request: Request, edge: AdminEdge) -> Response:
+    """``POST /trunks``: keep a trunk and use it from now on."""
+    wanted = await body_of(request, TrunkToAdd)
+    plain = {name: getattr(wanted, name) for name in wanted.__struct_fields__ if name not in ("prefixes", "codecs")}
+    trunk = Trunk(**plain, prefixes=tuple(map(parse_prefix, wanted.prefixes)), codecs=tuple(wanted.codecs))
+    return json_answer({"trunk": await _desk(edge).add(trunk)})
+
+
+async def trunks_enable(request: Request, edge: AdminEdge) -> Response:
+    """``POST /trunks/enable``: switch a trunk on or off."""
+    wanted = await body_of(request, TrunkToEnable)
+    return json_answer({"trunk": await _desk(edge).enable(wanted.name, enabled=wanted.enabled)})
+
+
+async def trunks_remove(request: Request, edge: AdminEdge) -> Response:
+    """``POST /trunks/remove``: forget a trunk; calls that are up on it stay up."""
+    wanted = await body_of(request, TrunkNamed)
+    await _desk(edge).remove(wanted.name)
+    return json_answer({"removed": wanted.name})
+
+
+async def trunks_test(request: Request, edge: AdminEdge) -> Response:
+    """``POST /trunks/test``: look a trunk over; answer ``findings`` with ``verdict`` and ``text``."""
+    wanted = await body_of(request, TrunkToTest)
+    findings = await _desk(edge).test(wanted.name, call=wanted.call, caller_id=wanted.from_)
+    return json_answer({"findings": [{"verdict": each.verdict, "text": each.text} for each in findings]})
+
+
+def _desk(edge: AdminEdge) -> TrunkDesk:
+    if edge.trunks is None:
+        raise RequestError("this node runs without trunks")
+    return edge.trunks

@@ -1,0 +1,118 @@
+"""``callwright trunk`` against a whole node: a trunk is set up, looked over, used, and named in the record."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+from tests.support.node import Node, running_node
+from tests.support.node_commands import Commands
+from tests.support.node_processes import marked_processes
+from tests.support.sipp import answering, needs_sipp
+
+from callwright.db.database import DATABASE_FILE
+
+pytestmark = needs_sipp
+
+NUMBER = "441908273899"
+
+
+def carrier_of(node: Node, instance: str) -> str | None:
+    """Read which trunk the call of an instance went through."""
+    with sqlite3.connect(f"file:{node.data / DATABASE_FILE}?mode=ro", uri=True) as database:
+        [(trunk,)] = database.execute("SELECT trunk FROM cdrs WHERE instance_id = ?", (instance,)).fetchall()
+    return None if trunk is None else str(trunk)
+
+
+def test_a_trunk_is_added_tested_used_and_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with marked_processes() as marked, running_node(tmp_path / "data", marked) as node:
+        run = Commands(node.data, monkeypatch, capsys).run
+        service = node.add_service("hello", first_page="http://127.0.0.1:9/none")
+        assert "no trunk yet" in run("trunk", "list").out
+        over = node.wait_over(node.start(service, f"tel:{NUMBER}"))
+        assert over.status.startswith("couldnotrun No route")
+        assert "callwright trunk add" in over.status
+
+        with answering("answer_hang_up", limit_s=60) as carrier:
+            added = run(
+                "trunk", "add", "carrier", "--host", "127.0.0.1", "--port", str(carrier.port), "--prefix", "44:2",
+                "--user", "alice", "--password", "open sesame", "--check-every", "0", "--max-calls", "5",
+            ).out  # fmt: skip
+            assert "carries 44:2 to 127.0.0.1" in added
+            assert (
+                "there is a trunk 'carrier' already"
+                in run("trunk", "add", "carrier", "--host", "127.0.0.1", code=1).err
+            )
+            shown = run("trunk", "show", "carrier").out
+            assert json.loads(shown)["has_password"] is True
+            assert "open sesame" not in shown
+            for file in node.data.glob(f"{DATABASE_FILE}*"):
+                assert b"open sesame" not in file.read_bytes()
+
+            over = node.wait_over(node.start(service, f"tel:{NUMBER}"))
+            assert carrier_of(node, over.instance) == "carrier"
+            assert carrier.finish().all_succeeded
+        listed = run("trunk", "list").out.splitlines()[-1].split("  ")
+        assert "0 of 5" in listed
+        assert "1" in listed
+
+        sandboxed = node.wait_over(node.start(service, "tel:999005550002"))
+        assert carrier_of(node, sandboxed.instance) is None
+
+        run("trunk", "disable", "carrier")
+        assert node.wait_over(node.start(service, f"tel:{NUMBER}")).status.startswith("couldnotrun No route")
+        run("trunk", "enable", "carrier")
+        node.kill()
+        node.begin()
+        assert "carrier" in run("trunk", "list").out
+        run("trunk", "remove", "carrier")
+        assert "there is no trunk 'carrier'" in run("trunk", "remove", "carrier", code=1).err
+
+
+def test_the_test_says_what_it_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with marked_processes() as marked, running_node(tmp_path / "data", marked) as node:
+        run = Commands(node.data, monkeypatch, capsys).run
+        sandbox = node.link.get("/status")["sandbox"].rpartition(":")[2]
+        run("trunk", "add", "sandbox", "--host", "127.0.0.1", "--port", sandbox, "--plus", "--codec", "pcmu")
+        found = run("trunk", "test", "sandbox").out
+        assert "OPTIONS was answered 200 OK" in found
+        assert "Calls offer PCMU and telephone-event" in found
+
+        run("trunk", "add", "dead", "--host", "127.0.0.1", "--port", "9", "--check-every", "0", "--prefix", "1")
+        assert "Nobody listens at 127.0.0.1:9 by UDP" in run("trunk", "test", "dead", code=1).out
+        run("trunk", "add", "lost", "--host", "no-such-host.invalid", "--check-every", "0", "--prefix", "2")
+        assert "has no address" in run("trunk", "test", "lost", code=1).out
+        assert "is not a prefix" in run("trunk", "add", "x", "--host", "h", "--prefix", "abc:d", code=1).err
+        assert "there is no trunk 'nobody'" in run("trunk", "test", "nobody", code=1).err
+
+        run("trunk", "remove", "sandbox")
+        run("trunk", "add", "sandbox", "--host", "127.0.0.1", "--port", sandbox)
+        called = run("trunk", "test", "sandbox", "--call", "999005550009", "--from", "441908273800").out
+        assert "A call to 999005550009 was answered with PCMA" in called
+        refused = run("trunk", "test", "sandbox", "--call", "999005550002", code=1).out
+        assert "was not answered: BUSY(486)" in refused
+
+
+def test_starts_wait_in_the_queue_while_their_trunk_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with marked_processes() as marked, running_node(tmp_path / "data", marked) as node:
+        run = Commands(node.data, monkeypatch, capsys).run
+        service = node.add_service("hello", first_page="http://127.0.0.1:9/none")
+        with answering("answer", calls=2, limit_s=60) as carrier:
+            run(
+                "trunk", "add", "carrier", "--host", "127.0.0.1", "--port", str(carrier.port), "--max-calls", "1",
+                "--check-every", "0",
+            )  # fmt: skip
+            references = [node.start(service, f"tel:{NUMBER}") for _ in range(2)]
+            for over in node.wait_all_over(references).values():
+                assert not over.status.startswith("couldnotrun")
+                assert carrier_of(node, over.instance) == "carrier"
+            seen = carrier.finish()
+        assert (seen.succeeded, seen.failed) == (2, 0), seen.why

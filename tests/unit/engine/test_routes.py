@@ -1,0 +1,64 @@
+"""From a destination to a next hop, or the reason why there is none."""
+
+from __future__ import annotations
+
+import pytest
+
+from callwright.engine.interface import Refusal
+from callwright.engine.routes import Route, Routes, Sandbox, TrunkRoute
+from callwright.sip.auth import Credentials
+from callwright.values.destination import parse_destination
+
+SANDBOX = Sandbox(address=("127.0.0.1", 5999), credentials=Credentials(user="u", password="p"))
+
+
+def find(text: str, *, sandbox: Sandbox | None = SANDBOX) -> Route | TrunkRoute | Refusal:
+    return Routes(sandbox=sandbox).find(parse_destination(text))
+
+
+def test_test_numbers_go_to_the_simulated_network_with_its_password() -> None:
+    route = find("tel:999005550001")
+    assert isinstance(route, Route)
+    assert route.next_hop == ("127.0.0.1", 5999)
+    assert route.request_uri == "sip:999005550001@127.0.0.1:5999;user=phone"
+    assert route.credentials == SANDBOX.credentials
+
+
+@pytest.mark.parametrize(
+    ("destination", "next_hop"),
+    [
+        ("sip:bob@example.com", ("example.com", 5060)),
+        ("sip:example.com:5070", ("example.com", 5070)),
+        ("sip:bob@[2001:db8::1]:5070", ("2001:db8::1", 5070)),
+        ("sip:bob;x=y@192.0.2.1;transport=UDP", ("192.0.2.1", 5060)),
+    ],
+)
+def test_sip_addresses_are_called_directly_and_unchanged(destination: str, next_hop: tuple[str, int]) -> None:
+    route = find(destination)
+    assert isinstance(route, Route)
+    assert route.next_hop == next_hop
+    assert route.request_uri == destination
+    assert route.credentials is None
+
+
+@pytest.mark.parametrize(
+    ("destination", "reason"),
+    [
+        ("tel:441908273800", "No route: the simulated phone network only has numbers"),
+        ("sip:bob@example.com:70000", "No route: port 70000"),
+        ("con:room", "Conferences are not available"),
+        ("loc:hotline", "Inbound services are not available"),
+        ("webrtc:anna", "WebRTC clients are not available"),
+        ("wss://example.com/x", "WebSocket destinations are not available"),
+    ],
+)
+def test_what_cannot_be_called_has_its_reason(destination: str, reason: str) -> None:
+    refusal = find(destination)
+    assert isinstance(refusal, Refusal)
+    assert refusal.reason.startswith(reason)
+
+
+def test_a_number_without_trunk_and_simulated_network_says_so() -> None:
+    refusal = find("tel:999005550001", sandbox=None)
+    assert isinstance(refusal, Refusal)
+    assert "no trunk is configured" in refusal.reason
