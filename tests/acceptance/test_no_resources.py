@@ -2,7 +2,7 @@
 
 Starts are refused cleanly, nothing that was acknowledged is lost, and calls that run go on. A failing fsync cannot be
 made from outside a process; what follows from a commit that failed is tested on the database's own level
-(tests/integration/outbound/test_dispatcher.py and tests/integration/db).
+(tests/integration/outbound/test_failing_commits.py).
 """
 
 from __future__ import annotations

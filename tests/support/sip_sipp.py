@@ -65,9 +65,9 @@ def free_port() -> int:
         return port
 
 
-def _is_bound(port: int) -> bool:
-    """Tell by the kernel's own table whether somebody has a UDP port."""
-    rows = Path("/proc/net/udp").read_text().splitlines()[1:]
+def _is_bound(port: int, *, by_tcp: bool = False) -> bool:
+    """Tell by the kernel's own table whether somebody has a port."""
+    rows = Path("/proc/net/tcp" if by_tcp else "/proc/net/udp").read_text().splitlines()[1:]
     return any(row.split()[1].endswith(f":{port:04X}") for row in rows)
 
 
@@ -130,7 +130,9 @@ async def sipp(
     )
     running = Sipp(process, port, folder)
     try:
-        await until(lambda: process.returncode is not None or _is_bound(port))  # a port nobody has yet refuses calls
+        await until(
+            lambda: process.returncode is not None or _is_bound(port, by_tcp="-t" in arguments)
+        )  # a port nobody has yet refuses calls
         yield running
     finally:
         await running.stop()

@@ -19,7 +19,7 @@ from callwright.apps.rest.media_store import MediaStore
 from callwright.apps.rest.problem import Problem, ProblemKind
 from callwright.apps.rest.stage import SpokenSeconds, Stage
 from callwright.apps.rest.webhook import PageSession
-from callwright.engine.interface import CallFacts, CallOrder, Keys, SoundFile
+from callwright.engine.interface import CallFacts, CallOrder, Keys, MediaUnavailable, SoundFile
 from callwright.speech import Rendered, Speech
 from callwright.testing.fake_call import FakeCall
 from callwright.testing.personas import LISTENER, Persona
@@ -50,11 +50,14 @@ class QuickSpeech:
     def __init__(self) -> None:
         self.asked: list[tuple[str, str | None, str, bool]] = []
         self.failure: Exception | None = None
+        self.warnings: tuple[str, ...] = ()
+        self.takes_s = 0.0
 
     async def render(self, text: str, *, selector: str | None, default_selector: str, private: bool) -> Rendered:
         self.asked.append((text, selector, default_selector, private))
         if self.failure is not None:
             raise self.failure
+        await asyncio.sleep(self.takes_s)
         return Rendered(
             path=Path(f"/speech/{text}.wav"),
             duration_s=PROMPT_S,
@@ -62,6 +65,7 @@ class QuickSpeech:
             engine_version="1",
             voice="tone",
             neural="Neural" in (selector or default_selector),
+            warnings=self.warnings,
         )
 
 
@@ -72,6 +76,13 @@ class PageSounds:
         if "broken" in url:
             raise Problem(ProblemKind.PAGE_REQUEST_FAILED, f"GET {url}: status 404")
         return f"/cache/{url.rpartition('/')[2]}"
+
+
+def length_of(path: str) -> float:
+    """Every sound lasts ``PROMPT_S``; one with "unreadable" in its path is none."""
+    if "unreadable" in path:
+        raise MediaUnavailable(f"cannot play {path}: it is not a sound file that can be read (Error opening '{path}')")
+    return PROMPT_S
 
 
 @dataclass(slots=True, kw_only=True)
@@ -119,7 +130,7 @@ def act(
         loop = asyncio.get_running_loop()
         facts = CallFacts(call_id=CALL, destination=parse_destination("tel:999005550009"), answered_at=NOW)
         order = CallOrder(call_id=CALL, destination=facts.destination, caller_id="441908273800", service_name="s")
-        call = FakeCall(order, facts, persona=persona, clock=loop.time, length_of=lambda path: PROMPT_S)
+        call = FakeCall(order, facts, persona=persona, clock=loop.time, length_of=length_of)
         log, speech = Lines(), QuickSpeech()
         events: list[InstanceEvent] = []
         notified: list[tuple[Page, ActionResult]] = []

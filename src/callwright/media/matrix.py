@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from callwright.media import rtp
+from callwright.media import g711, rtp
 from callwright.media.arena import Arena
 from callwright.media.codec import FRAME_SAMPLES
-from callwright.media.g711 import DECODE, ENCODE, Law, Pcm
+from callwright.media.g711 import ENCODE, Law, Pcm
 
 PACKET_BYTES = rtp.HEADER_BYTES + FRAME_SAMPLES
 
@@ -117,5 +117,5 @@ class Playout:
         index = np.minimum(np.searchsorted(self.rows, rows), len(self.rows) - 1)
         present = self.rows[index] == rows
         octets = self.packets[index[present], rtp.HEADER_BYTES :]
-        sound[present] = DECODE[self.law[rows[present]][:, None], octets]
+        sound[present] = g711.decode_rows(octets, self.law[rows[present]])
         return sound

@@ -76,6 +76,17 @@ class Answer:
     agreed: Agreed
 
 
+def codecs_named(names: Sequence[str]) -> tuple[Codec, ...]:
+    """The codecs of these names (PCMA, PCMU, in either case), most wanted first, as `offer`, `choose` and `answer` take
+    them; raise ValueError for one we do not speak, for one named twice and for none at all.
+    """
+    found = tuple(codec for name in names for codec in CODECS if codec.name == name.strip().upper())
+    if len(found) != len(names) or len(set(found)) != len(found) or not found:
+        ours = " and ".join(codec.name for codec in CODECS)
+        raise ValueError(f"{', '.join(names) or 'no codec'}: name each codec once; we speak {ours}")
+    return found
+
+
 def offer(
     host: str,
     port: int,

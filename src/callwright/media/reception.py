@@ -11,7 +11,7 @@ import numpy as np
 
 from callwright.media import g711, rtp
 from callwright.media.codec import COMFORT_NOISE_PAYLOAD, SAMPLE_RATE
-from callwright.media.g711 import DECODE, Law, Pcm
+from callwright.media.g711 import Law, Pcm
 from callwright.media.jitter import JitterBuffer
 
 MAX_PACKET_SAMPLES = SAMPLE_RATE // 5
@@ -124,7 +124,7 @@ class Reception:
             same = plain & (lengths == size)
             law = np.where(agreed, self._law[rows], kind == 8).astype(np.uint8)[same]
             octets = packets[same, rtp.HEADER_BYTES : size]
-            self._buffer.place(rows[same], headers.timestamp[same].astype(np.int64), DECODE[law[:, None], octets])
+            self._buffer.place(rows[same], headers.timestamp[same].astype(np.int64), g711.decode_rows(octets, law))
         unusual = listening & (pauses | (sound & ~headers.plain))
         return Heard(events=np.flatnonzero(events), unusual=np.flatnonzero(unusual))
 

@@ -41,6 +41,8 @@ class Recorder:
     def __init__(self) -> None:
         self._work: queue.SimpleQueue[tuple[Tape, Pcm | None] | None] = queue.SimpleQueue()
         self._news: deque[tuple[Tape, bool]] = deque()
+        self._may_work = threading.Event()
+        self._may_work.set()
         self._thread = threading.Thread(target=self._write, name="recorder", daemon=True)
         self._thread.start()
 
@@ -61,6 +63,14 @@ class Recorder:
         """Finish a file; `closed` is called when that is done."""
         self._work.put((tape, None))
 
+    def hold(self) -> None:
+        """Begin nothing more until `go_on`: in a tick every packet that is sent would wait for this thread's turn."""
+        self._may_work.clear()
+
+    def go_on(self) -> None:
+        """The tick is over."""
+        self._may_work.set()
+
     def take_closed(self) -> None:
         """Tell of files that were closed or have failed."""
         while self._news:
@@ -78,6 +88,7 @@ class Recorder:
     def _write(self) -> None:
         while (work := self._work.get()) is not None:
             tape, samples = work
+            self._may_work.wait()
             try:
                 if samples is None:
                     self._close(tape)

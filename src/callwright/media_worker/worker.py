@@ -107,7 +107,9 @@ class Worker:
             now = time.monotonic()
             if now >= due:
                 due = self._keep_time(now, due)
+                self._recorder.hold()
                 self._tick(now)
+                self._recorder.go_on()
             self._read(time.monotonic())
             self._obey_all(time.monotonic())
             self._cache.take_loaded()
@@ -206,8 +208,8 @@ class Worker:
 
     def _read(self, now: float) -> None:
         for _ in range(_READINGS):
-            batch, singles, reports, anything = self._sockets.read()
-            for received in (batch, *singles) if batch is not None else ():
+            batch, waiting, reports, anything = self._sockets.read()
+            for received in (batch, *waiting) if batch is not None else ():
                 self._receive(received, now)
             for leg, datagram in reports:
                 leg.take_reports(datagram, int(self._playout.ssrc[leg.row]), now, now + self._to_wall)

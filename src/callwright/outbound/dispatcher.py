@@ -37,7 +37,7 @@ from callwright.values.errors import OutsideError
 from callwright.values.ids import AccountId, InstanceId, ServiceId, ServiceReference, StartId
 
 LOOK_AHEAD = SECOND // 4  # starts are claimed and prepared this long before their slot
-CLAIM_AHEAD = LOOK_AHEAD // 2  # when the next slot is this near, all up to there are claimed in one transaction
+CLAIM_AHEAD = LOOK_AHEAD * 3 // 5  # when the next slot is this near, all up to there are claimed in one transaction
 BATCH = 200  # starts claimed or expired in one transaction: bounds how long others wait for the writer
 POLL_S = 1.0
 MIN_ROUND_S = 0.02  # under load, many wake-ups share one round

@@ -182,8 +182,13 @@ class Launch:
         self._check_hours(self._node.clock())
         if not self._node.owns_data():
             raise NotDialled("this node does not own its data any more")
-        self._pacer.sent(self._slot, now)
         self._tell(Step.DIALLING)
+        noted = self._now()
+        self._pacer.sent(self._slot, noted)
+        self._loop.call_soon(self._note_left, noted)  # after this turn, and so after the INVITE
+
+    def _note_left(self, noted: int) -> None:
+        self._pacer.left(self._slot, noted, self._now())
 
     def _check_hours(self, *instants: float) -> None:
         """Raise ``OutsideCallingHours`` unless the start may be dialled at all of these instants."""

@@ -14,7 +14,7 @@ Guaranteed starts count towards a service's fair share, so it gets the larger of
 
 *The gate.* A start that is ready late (a slow disk, a busy loop) would crowd those behind it. ``may_send_at`` therefore
 looks at what really left: it keeps the sliding second exact whatever happened to the slots, and half an interval
-between neighbours. ``sent`` notes what left.
+between neighbours. ``sent`` notes what leaves, ``left`` corrects it a moment later.
 
 A maximum of 1 or more counts whole starts per second: 2.5 allows 2 in any second, because a third would be more than
 2.5. A maximum below 1 is one start per ``1 / maximum`` seconds.
@@ -98,6 +98,11 @@ class _Lane:
         while len(self.sends) > self.rate.count and self.sends[0] < keep_from:
             self.sends.popleft()
         self.last_slot = at if self.last_slot is None else max(self.last_slot, at)
+
+    def left(self, noted: int, at: int) -> None:
+        if noted in self.sends:
+            self.sends.remove(noted)
+            self.sends = deque(sorted([*self.sends, at]))
 
 
 class _ServiceLane(_Lane):
@@ -197,6 +202,13 @@ class Pacer:
         """Note that the start of a taken slot leaves now."""
         self._account.sent(at)
         self._services[slot.service_id].sent(at)
+
+    def left(self, slot: Slot, noted: int, at: int) -> None:
+        """Correct what ``sent`` noted: by ``at`` the start had really left. Between the two the machine may have done
+        something else for a while, and the next second is counted from what really happened.
+        """
+        self._account.left(noted, at)
+        self._services[slot.service_id].left(noted, at)
 
     def _copy(self) -> Pacer:
         twin = copy(self)

@@ -23,7 +23,8 @@ from callwright.records.reading import (
     open_cdrs_of,
     open_instances,
     read_adr,
-    read_cdrs,
+    read_cdr,
+    read_cdrs_of,
     read_records,
 )
 from callwright.records.records import (
@@ -223,7 +224,7 @@ def close_cdr(
     ``connected_at`` matters only when the answer was not noted by ``mark_answered``. ``joined_s`` is how long the call
     was joined to another. ``trunk`` names the trunk that carried it.
     """
-    cdr = next(iter(read_cdrs(c, cdrs.c.call_id == call_id)), None)
+    cdr = read_cdr(c, call_id)
     if cdr is None or cdr.ended_at is not None:
         return False
     answered = cdr.connected_at if cdr.connected_at is not None else connected_at
@@ -330,7 +331,7 @@ def close_adr(
     rates = settings.rates if adr.rates is None else adr.rates
     calls = [
         rating.rate_call(cdr.destination_address, cdr.connected_at, cdr.ended_at or stopped_at, rates, cdr.rate)
-        for cdr in read_cdrs(c, cdrs.c.instance_id == instance_id)
+        for cdr in read_cdrs_of(c, instance_id)
     ]
     costs = rating.rate_instance(
         started_at=adr.started_at,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import msgspec
@@ -45,6 +45,9 @@ class OpenInstance:
 _accounts = table("accounts", column("id"), column("cloud_id"))  # only what the foreign key of adrs promises
 _adr_of = select(adrs).where(adrs.c.instance_id == bindparam("of"))
 _cdrs = select(cdrs).order_by(cdrs.c.initiated_at, cdrs.c.call_id)
+_cdr_of = select(cdrs).where(cdrs.c.call_id == bindparam("of"))
+_cdrs_of = _cdrs.where(cdrs.c.instance_id == bindparam("of"))
+_open_cdrs_of = _cdrs_of.where(cdrs.c.ended_at.is_(None))
 _fdrs_of = select(fdrs).where(fdrs.c.instance_id == bindparam("of")).order_by(fdrs.c.started_at, fdrs.c.feature_id)
 _errors_of = select(error_records).where(error_records.c.instance_id == bindparam("of")).order_by(error_records.c.n)
 _open_adrs = select(adrs).where(adrs.c.stopped_at.is_(None)).order_by(adrs.c.started_at)
@@ -60,6 +63,17 @@ def read_cdrs(c: Connection, where: ColumnElement[bool]) -> list[Cdr]:
     return [_cdr(row) for row in c.execute(_cdrs.where(where)).mappings()]
 
 
+def read_cdr(c: Connection, call_id: CallId) -> Cdr | None:
+    """Return the record of a call, None when there is none."""
+    row = c.execute(_cdr_of, {"of": call_id}).mappings().first()
+    return None if row is None else _cdr(row)
+
+
+def read_cdrs_of(c: Connection, instance_id: InstanceId) -> list[Cdr]:
+    """Return the call records of one instance in the order in which the calls were placed."""
+    return [_cdr(row) for row in c.execute(_cdrs_of, {"of": instance_id}).mappings()]
+
+
 def read_records(c: Connection, account_id: AccountId, instance_id: InstanceId) -> Records | None:
     """Return all records of a closed instance of this account, else None."""
     adr = read_adr(c, instance_id)
@@ -70,7 +84,7 @@ def read_records(c: Connection, account_id: AccountId, instance_id: InstanceId) 
     return Records(
         cloud_id=str(cloud_id),
         adr=adr,
-        cdrs=tuple(read_cdrs(c, cdrs.c.instance_id == instance_id)),
+        cdrs=tuple(read_cdrs_of(c, instance_id)),
         fdrs=tuple(_fdr(row) for row in c.execute(_fdrs_of, of).mappings()),
         errors=tuple(ErrorRecord(code=row["code"], text=row["text"]) for row in c.execute(_errors_of, of).mappings()),
     )
@@ -78,12 +92,12 @@ def read_records(c: Connection, account_id: AccountId, instance_id: InstanceId) 
 
 def open_calls(c: Connection) -> list[OpenCall]:
     """Return every call whose record is open, with its saved dialog: those a restarted node must hang up."""
-    return _open_calls(c, cdrs.c.ended_at.is_(None))
+    return _open_calls(c.execute(_cdrs.where(cdrs.c.ended_at.is_(None))).mappings())
 
 
 def open_cdrs_of(c: Connection, instance_id: InstanceId) -> list[OpenCall]:
     """Return the open calls of one instance."""
-    return _open_calls(c, (cdrs.c.instance_id == instance_id) & cdrs.c.ended_at.is_(None))
+    return _open_calls(c.execute(_open_cdrs_of, {"of": instance_id}).mappings())
 
 
 def open_instances(c: Connection) -> list[OpenInstance]:
@@ -95,8 +109,7 @@ def open_instances(c: Connection) -> list[OpenInstance]:
     return [OpenInstance(adr=adr, calls=tuple(calls.get(adr.instance_id, ()))) for adr in found]
 
 
-def _open_calls(c: Connection, where: ColumnElement[bool]) -> list[OpenCall]:
-    rows: Sequence[RowMapping] = c.execute(_cdrs.where(where)).mappings().all()
+def _open_calls(rows: Iterable[RowMapping]) -> list[OpenCall]:
     return [OpenCall(cdr=_cdr(row), dialog=row["dialog"]) for row in rows]
 
 

@@ -104,7 +104,8 @@ class Endpoint:
         """
         maker = InviteClient if request.method == "INVITE" else PlainClient
         way, otherwise = target.way, None
-        if not way.is_reliable and Transport.TCP in self.ports and request.size > MOST_BY_UDP:
+        may_switch = not way.is_reliable and not way.is_fixed and Transport.TCP in self.ports
+        if may_switch and request.size > MOST_BY_UDP:
             by_tcp = Way(transport=Transport.TCP)
             pairs = [("Via", self.via(branch, by_tcp)), *request.headers.pairs[1:]]
             otherwise, way = (request, way), by_tcp

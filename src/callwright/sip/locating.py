@@ -80,7 +80,7 @@ def locate(
     number from 0 to n, n included.
     """
     usable = [Transport.TLS] if secure else list(supported)
-    if secure and transport is Transport.TCP:
+    if secure and transport is not None:
         transport = Transport.TLS
     if is_literal(host):
         chosen = transport or usable[0]

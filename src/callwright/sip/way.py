@@ -35,12 +35,14 @@ def transport_named(name: str) -> Transport | None:
 class Way:
     """The transport of one message. ``flow`` numbers the connection it came by or should go by while that is there, 0
     for any; the numbers are the shell's. ``name`` is the domain that the certificate of a TLS server must prove, "" for
-    the host it is sent to (RFC 5922 section 7.1).
+    the host it is sent to (RFC 5922 section 7.1). ``is_fixed`` keeps long requests on UDP, for peers known to speak
+    nothing else.
     """
 
     transport: Transport = Transport.UDP
     flow: int = 0
     name: str = ""
+    is_fixed: bool = False
 
     @property
     def is_reliable(self) -> bool:

@@ -43,7 +43,8 @@ _STOPPING = "The node is stopping: nothing more is spoken."
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rendered:
     """A prompt as an 8 kHz mono 16 bit WAV file. ``duration_s`` is what is billed, in the class ``neural`` says, which
-    is the configured voice's; ``engine``, ``engine_version`` and ``voice`` name who really spoke.
+    is the configured voice's; ``engine``, ``engine_version`` and ``voice`` name who really spoke. ``warnings`` are
+    sentences about the text and the voice that quote nothing of the text.
     """
 
     path: Path
@@ -52,6 +53,7 @@ class Rendered:
     engine_version: str
     voice: str
     neural: bool
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -174,6 +176,7 @@ class Speech:
                 engine_version=synthesiser.version,
                 voice=voice.name,
                 neural=choice.neural,
+                warnings=(*choice.warnings, *script.warnings),
             )
         raise SynthesisFailed(f"No speech engine could speak a text of {len(text)} characters: {failure}") from failure
 

@@ -378,6 +378,43 @@ def test_actions_of_the_final_page_are_skipped_with_a_warning(tmp_path: Path) ->
     play_out(tmp_path, story)
 
 
+def test_final_page_is_not_blamed_for_actions_that_need_no_reading(tmp_path: Path) -> None:
+    async def story(here: Scene) -> None:
+        here.web.page("/final", {"delete_file": {"filename": "/rest_api/x.wav"}}, {"play": 5}, {"connect": {}})
+        order = here.order()
+        await here.run(order)
+        log = here.log_text(order)
+        for name in ("delete_file", "play", "connect"):
+            assert f"WARNING the final page's action {name} is skipped" in log
+        assert "page failed" not in log
+
+    play_out(tmp_path, story)
+
+
+def test_log_has_every_mistake_of_a_page_as_an_error(tmp_path: Path) -> None:
+    async def story(here: Scene) -> None:
+        here.web.page("/first", {"play": {"play_list": [{"text_to_say": 5}]}}, {"dance": {}})
+        order = here.order()
+        await here.run(order)
+        log = here.log_text(order)
+        assert "ERROR problem: invalid action: actions[0].play.play_list[0].text_to_say: must be a string" in log
+        assert "ERROR also: actions[1].dance: there is no such action" in log
+
+    play_out(tmp_path, story)
+
+
+def test_log_shows_what_a_failing_page_answered(tmp_path: Path) -> None:
+    async def story(here: Scene) -> None:
+        here.web.reply("/first", Reply(status=500, body=b"Traceback: no module named shop"))
+        order = here.order()
+        await here.run(order)
+        log = here.log_text(order)
+        assert "/first 500 (" in log
+        assert "Traceback: no module named shop" in log
+
+    play_out(tmp_path, story)
+
+
 def test_endless_redirects_are_an_error_after_one_hundred(tmp_path: Path) -> None:
     async def story(here: Scene) -> None:
         here.web.page("/first", {"redirect": {"next_page": {"url": "/first"}}})

@@ -135,6 +135,21 @@ def test_a_person_who_is_busy_or_declines_is_not_called_through_another_trunk(sc
         assert not heard_anything(second)
 
 
+def test_once_a_telephone_may_have_rung_no_other_trunk_is_asked() -> None:
+    async def story(world: RealEngine, ledger: Ledger) -> None:
+        failed = await refused(world, ledger, order())
+        assert (failed.outcome.code, failed.facts.trunk) == (503, "first")
+
+    with answering("ring_unavailable") as first, silent() as second:
+        run(
+            story,
+            trunk("first", first.port, prefixes=FIRST),
+            trunk("second", second.getsockname()[1], prefixes=SECOND),
+        )
+        assert first.finish().all_succeeded
+        assert not heard_anything(second)
+
+
 def test_silence_may_hide_a_telephone_that_rings_so_no_other_trunk_is_asked() -> None:
     async def story(world: RealEngine, ledger: Ledger) -> None:
         failed = await refused(world, ledger, order())
@@ -212,7 +227,7 @@ def test_a_trunk_that_asked_to_be_left_alone_is_passed_over_and_slowed_down() ->
     with answering("unavailable_retry_after") as first, answering("answer_hang_up", calls=2) as second:
         run(
             story,
-            trunk("first", first.port, prefixes=FIRST),
+            trunk("first", first.port, prefixes=FIRST, max_cps=1000),  # even halved its turn comes at once
             trunk("second", second.port, prefixes=SECOND),
         )
 

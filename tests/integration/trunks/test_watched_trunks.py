@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import random
 
+import pytest
 from tests.support.sipp import answering, needs_sipp
 from tests.support.trunks import open_socket, trunk, trunks_alone, until
 
 from callwright.engine.trunk_health import HealthState
 from callwright.engine.trunks import Trunks
 from callwright.sip.registration import RegistrationState
+from callwright.sip.way import Transport
 
 
 def _free_port() -> int:
@@ -43,8 +45,7 @@ def test_a_registration_is_challenged_told_a_longer_time_refreshed_and_taken_bac
     assert numbers == list(range(1, 9))
 
 
-@needs_sipp
-def test_a_registrar_that_refuses_is_told_by_the_line_and_tried_again_later() -> None:
+def test_a_registrar_that_is_not_there_is_told_by_the_line_and_tried_again_later() -> None:
     async def story(port: int) -> None:
         gateway = trunk("carrier", port, user="alice", password="wrong", register=True)
         async with trunks_alone(gateway) as trunks:
@@ -59,14 +60,16 @@ def test_a_registrar_that_refuses_is_told_by_the_line_and_tried_again_later() ->
     asyncio.run(story(_free_port()))
 
 
-def test_a_trunk_that_answers_options_is_up_and_one_where_nobody_listens_is_down_until_somebody_does() -> None:
+@pytest.mark.parametrize("transport", [Transport.UDP, Transport.TCP])
+def test_a_trunk_that_answers_options_is_up_and_one_where_nobody_listens_is_down(transport: Transport) -> None:
     async def story() -> None:
         far_end = await open_socket()
         port = far_end.address[1]
         closed = await open_socket()
         dead = closed.address[1]
         await closed.close()
-        there, gone = trunk("there", port, check_every_s=0.2), trunk("gone", dead, check_every_s=0.2)
+        there = trunk("there", port, check_every_s=0.2, transport=transport)
+        gone = trunk("gone", dead, check_every_s=0.2, transport=transport)
         async with trunks_alone(there, gone) as trunks:
             good, bad = trunks.line("there"), trunks.line("gone")
             assert good is not None

@@ -25,6 +25,7 @@ from callwright.accounts.secrets import PasswordHash
 from callwright.accounts.service import Page, Service
 from callwright.db.database import DATABASE_FILE, Database
 from callwright.outbound import queue
+from callwright.outbound.policy import MayNotRun
 from callwright.outbound.queue import UniqueIdConflict
 from callwright.outbound.request import StartRequest
 from callwright.outbound.transactions import settle, stamp_and_open
@@ -78,17 +79,22 @@ def run_one(c: Connection, mine: Tenant, n: int) -> object:
             queue.release(c, [start.id], incarnation=1)
             return None
         call = CallId(f"{instance}.1")
-        if not stamp_and_open(
-            c,
-            start,
-            service=mine.service,
-            destination=to,
-            instance_id=instance,
-            call_id=call,
-            incarnation=1,
-            now=T0 + n,
-            slot_at=T0 + n,
-        ):
+        try:
+            stamped = stamp_and_open(
+                c,
+                start,
+                service=mine.service,
+                destination=to,
+                instance_id=instance,
+                call_id=call,
+                incarnation=1,
+                now=T0 + n,
+                slot_at=T0 + n,
+            )
+        except MayNotRun as refused:
+            queue.fail(c, start.id, incarnation=1, reason=str(refused), now=T0 + n)
+            continue
+        if not stamped:
             return None
         if n % 2:
             settle(

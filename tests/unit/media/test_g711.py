@@ -71,3 +71,11 @@ def test_encoding_is_monotonic(law: Law) -> None:
 def test_silence_is_the_octet_of_zero_and_shapes_are_kept() -> None:
     assert g711.SILENCE == (0xFF, 0xD5)
     assert g711.decode(g711.encode(np.zeros((3, 4), np.int16), Law.ULAW), Law.ULAW).shape == (3, 4)
+
+
+def test_rows_are_decoded_each_by_its_own_law() -> None:
+    octets = np.arange(256, dtype=np.uint8)[None].repeat(3, axis=0)
+    for laws in ([1, 0, 1], [0, 0, 0], [1, 1, 1]):
+        rows = g711.decode_rows(octets, np.array(laws, np.uint8))
+        assert [row.tolist() for row in rows] == [g711.decode(octets[0], Law(law)).tolist() for law in laws]
+    assert g711.decode_rows(octets[:0], np.zeros(0, np.uint8)).shape == (0, 256)

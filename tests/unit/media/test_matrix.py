@@ -127,7 +127,7 @@ def test_what_another_far_end_says_is_sent_where_nothing_is_played() -> None:
     voices = np.repeat(np.array([[1000], [2000], [3000], [4000]], np.int16), 160, axis=1)
     made.tick()
     made.overlay(np.array([1, 2, 3, 5]), voices)
-    alaw, ulaw = (int(g711.encode(np.array([value], np.int16), law)[0]) for value, law in ((1000, 1), (4000, 0)))
+    alaw, ulaw = (int(g711.encode(np.array([value], np.int16), Law(law))[0]) for value, law in ((1000, 1), (4000, 0)))
     assert [set(packet.payload) for packet in packets(made)] == [{alaw}, {9}, {ulaw}]
     made.tick()
     made.overlay(np.array([2]), voices[1:2])

@@ -6,7 +6,7 @@ import pytest
 
 from callwright.media import sdp
 from callwright.media.codec import PCMA, PCMU, Codec
-from callwright.media.offer_answer import Agreed, Direction, NothingInCommon, answer, choose, offer
+from callwright.media.offer_answer import Agreed, Direction, NothingInCommon, answer, choose, codecs_named, offer
 
 HEAD = "v=0\r\no=- 1 1 IN IP4 192.0.2.5\r\ns=-\r\nc=IN IP4 192.0.2.5\r\nt=0 0\r\n"
 
@@ -139,3 +139,16 @@ def test_directions_mirror() -> None:
         Direction.SENDONLY,
         Direction.INACTIVE,
     ]
+
+
+def test_the_order_of_an_offer_is_ours_to_choose() -> None:
+    wanted = codecs_named(["pcmu", "PCMA"])
+    assert wanted == (PCMU, PCMA)
+    assert sdp.parse(offer("127.0.0.1", 4000, wanted)).media[0].formats[:2] == ("0", "8")
+    assert codecs_named([" PCMA "]) == (PCMA,)
+
+
+@pytest.mark.parametrize("names", [[], ["G722"], ["PCMA", "pcma"], ["PCMA", ""]])
+def test_codecs_we_do_not_speak_or_that_are_named_twice_are_refused(names: list[str]) -> None:
+    with pytest.raises(ValueError, match="we speak PCMA and PCMU"):
+        codecs_named(names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -143,9 +144,10 @@ def test_a_long_request_goes_by_tcp_and_by_udp_when_nobody_takes_the_connection(
         talk.hears(Failed)
 
 
-def test_a_long_request_stays_with_udp_where_tcp_is_not_spoken() -> None:
-    with Conversation() as talk:
-        talk.core.invite(plan(headers=long_plan()), talk.now)
+@pytest.mark.parametrize(("core", "way"), [(make_core, Way()), (tcp_core, Way(is_fixed=True))])
+def test_a_long_request_stays_with_udp_where_tcp_is_not_spoken(core: Callable[[], SipCore], way: Way) -> None:
+    with Conversation(core()) as talk:
+        talk.core.invite(replace(plan(headers=long_plan()), way=way), talk.now)
         invite = talk.expects_request("INVITE")
         assert talk.ways[0].transport is Transport.UDP
         talk.answers(invite, 486)

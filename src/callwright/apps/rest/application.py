@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from callwright.accounts.service import Page, Service
 from callwright.apps.events import EventKind, Journal
@@ -19,20 +20,25 @@ from callwright.apps.rest.document import (
     CallState,
     ErrorResult,
     PageAnswer,
+    action_names,
     call_address,
     instance_info,
     parse_response,
 )
+from callwright.apps.rest.fields import MAX_FINDINGS
 from callwright.apps.rest.log import Level
 from callwright.apps.rest.masking import masked_body
 from callwright.apps.rest.pages import Pages, shown_url
 from callwright.apps.rest.problem import Problem
-from callwright.apps.rest.webhook import PageReply, PageSession
+from callwright.apps.rest.webhook import PageRefused, PageReply, PageSession
 from callwright.engine.interface import CallFacts
 from callwright.values.destination import Destination
 from callwright.values.outcome import Outcome
 
+T = TypeVar("T")
+
 _MOST_NOTIFICATIONS_WAITING = 1000
+_SHORT_BODY_BYTES = 32 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +80,7 @@ class WebApplication:
         page = self.pages.resolve(page)
         info = self._info(this_call=self._call(facts), action_result=result)
         reply = await self._request(page, info, "page")
-        answer = self._read(reply.body)
+        answer = await self._read(reply.body)
         self.pages.supersede(answer, reply.url)
 
     async def ask_error_page(self, problem: Problem, facts: CallFacts) -> None:
@@ -97,12 +103,12 @@ class WebApplication:
         info = self._info(this_call=self._call(facts, outcome))
         try:
             reply = await self._request(page, info, "final page")
-            ignored = self._read(reply.body).actions
+            ignored = await _aside(reply.body, action_names)
         except Problem as problem:
             self._journal.tell(EventKind.PAGE_FAILED, f"final page: {problem.text}", level=Level.WARNING)
             return
-        for action in ignored:
-            self._journal.log.line(Level.WARNING, f"the final page's action {action.name} is skipped: there is no call")
+        for name in ignored[:MAX_FINDINGS]:
+            self._journal.log.line(Level.WARNING, f"the final page's action {name} is skipped: there is no call")
 
     def notify(self, page: Page, result: ActionResult) -> None:
         """Tell a page something in the background. When that fails it is not repeated and changes nothing."""
@@ -141,21 +147,30 @@ class WebApplication:
 
     async def _request(self, page: Page, info: bytes, what: str) -> PageReply:
         self._journal.log.line(Level.INFO, f"asking {what}: {page.method} {shown_url(page.url)} {masked_body(info)}")
-        reply = await self.session.ask(page, info)
-        self._tell(page, reply, what)
+        try:
+            reply = await self.session.ask(page, info)
+        except PageRefused as refused:
+            await self._tell(page, refused.reply, what)
+            raise
+        await self._tell(page, reply, what)
         return reply
 
     async def _notify(self, page: Page, info: bytes, what: str) -> None:
         self._journal.log.line(Level.INFO, f"asking {what}: {page.method} {shown_url(page.url)} {masked_body(info)}")
-        self._tell(page, await self.session.notify(page, info), what)
+        try:
+            reply = await self.session.notify(page, info)
+        except PageRefused as refused:
+            await self._tell(page, refused.reply, what)
+            raise
+        await self._tell(page, reply, what)
 
-    def _tell(self, page: Page, reply: PageReply, what: str) -> None:
+    async def _tell(self, page: Page, reply: PageReply, what: str) -> None:
         text = f"{what}: {page.method} {shown_url(page.url)} {reply.status}"
         self._journal.tell(EventKind.PAGE, text, seconds=reply.seconds)
-        self._journal.log.line(Level.INFO, f"answer: {masked_body(reply.body)}")
+        self._journal.log.line(Level.INFO, f"answer: {await _aside(reply.body, masked_body)}")
 
-    def _read(self, body: bytes) -> PageAnswer[Action]:
-        answer = parse_response(body, ACTIONS, NOT_AVAILABLE)
+    async def _read(self, body: bytes) -> PageAnswer[Action]:
+        answer = await _aside(body, _parsed)
         for warning in answer.warnings:
             self._journal.log.line(Level.WARNING, warning)
         return answer
@@ -193,6 +208,15 @@ class WebApplication:
             cause=None if outcome is None else outcome.rest_cause.value,
             raw_cause=None if outcome is None else str(outcome.code),
         )
+
+
+def _parsed(body: bytes) -> PageAnswer[Action]:
+    return parse_response(body, ACTIONS, NOT_AVAILABLE)
+
+
+async def _aside(body: bytes, read: Callable[[bytes], T]) -> T:
+    """Read a body, a long one in a thread: other calls must not wait for it."""
+    return read(body) if len(body) <= _SHORT_BODY_BYTES else await asyncio.to_thread(read, body)
 
 
 def shown_caller(caller: str) -> str:

@@ -151,24 +151,44 @@ def parse_response(
     """
     if not body.strip():
         return PageAnswer()
-    document = _decode(body)
     findings = Findings()
-    response = Fields(document, "", findings)
-    version = response.text("api_version")
-    if response.has("api_version") and version != API_VERSION:
-        response.problem("api_version", f"must be '{API_VERSION}', not '{version[:20]}'")
-    token = _token(response)
-    given = response.objects("actions", required=True)
-    response.ignored("call_recording_cipher")
-    response.finish()
-    if findings.problems:
-        raise Problem(ProblemKind.INVALID_RESPONSE, *findings.problems)
-    read = [_action(one, actions, known) for one in given or []]
+    given, token = _opened(body, findings)
+    read: list[ActionT | None] = []
+    for one in given:
+        read.append(_action(one, actions, known))
+        if findings.is_full:
+            break
     if findings.problems:
         raise Problem(ProblemKind.INVALID_ACTION, *findings.problems)
     return PageAnswer(
         actions=tuple(action for action in read if action is not None), token=token, warnings=tuple(findings.warnings)
     )
+
+
+def action_names(body: bytes) -> tuple[str, ...]:
+    """Return the names of an answer's actions when none of them can be run: what is in them is not looked at.
+
+    Raise ``Problem`` when the answer itself is not valid.
+    """
+    if not body.strip():
+        return ()
+    given, _ = _opened(body, Findings())
+    return tuple(name[:40] for one in given for name in one.names())
+
+
+def _opened(body: bytes, findings: Findings) -> tuple[list[Fields], str | Token | None]:
+    """Read what surrounds the actions; return the actions, not read yet, and the token."""
+    response = Fields(_decode(body), "", findings)
+    version = response.text("api_version")
+    if response.has("api_version") and version != API_VERSION:
+        response.problem("api_version", f"must be '{API_VERSION}', not '{version[:20]}'")
+    token = _token(response)
+    given = response.objects("actions", required=True) or []
+    response.ignored("call_recording_cipher")
+    response.finish()
+    if findings.problems:
+        raise Problem(ProblemKind.INVALID_RESPONSE, *findings.problems)
+    return given, token
 
 
 def _decode(body: bytes) -> object:
@@ -214,7 +234,7 @@ def _action(one: Fields, actions: Mapping[str, ActionReader[ActionT]], known: fr
         return None
     name = names[0]
     if name in actions:
-        fields = Fields({} if one.value(name) is None else one.value(name), one.at(name), one.findings)
+        fields = Fields(_properties(one, name), one.at(name), one.findings)
         action = actions[name].read(fields)
         fields.finish()
         return action
@@ -223,3 +243,11 @@ def _action(one: Fields, actions: Mapping[str, ActionReader[ActionT]], known: fr
     else:
         one.problem(name[:40], "there is no such action")
     return None
+
+
+def _properties(one: Fields, name: str) -> object:
+    """Return the properties of an action. PHP writes an empty object as ``[]``."""
+    given = one.value(name)
+    if given == []:
+        one.warning(name, "should be an object, [] is taken for {}")
+    return {} if given is None or given == [] else given

@@ -15,6 +15,7 @@ from callwright.accounts.service import NO_PAGE, Method, Page
 
 DIGITS = "0123456789ABCD#*"
 MAX_URL_CHARS = 2000
+MAX_FINDINGS = 100
 METHODS = ("GET", "POST")
 
 
@@ -24,6 +25,17 @@ class Findings:
 
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether enough mistakes were found: nobody reads more of them."""
+        return len(self.problems) > MAX_FINDINGS
+
+    def add_problem(self, text: str) -> None:
+        _add(self.problems, text, f"there is more: only the first {MAX_FINDINGS} mistakes are told")
+
+    def add_warning(self, text: str) -> None:
+        _add(self.warnings, text, f"there is more: only the first {MAX_FINDINGS} warnings are told")
 
 
 class Fields:
@@ -41,10 +53,10 @@ class Fields:
             self.problem("", f"must be an object, not {_kind(value)}")
 
     def problem(self, name: str, what: str) -> None:
-        self.findings.problems.append(f"{self.at(name)}: {what}")
+        self.findings.add_problem(f"{self.at(name)}: {what}")
 
     def warning(self, name: str, what: str) -> None:
-        self.findings.warnings.append(f"{self.at(name)}: {what}")
+        self.findings.add_warning(f"{self.at(name)}: {what}")
 
     def at(self, name: str) -> str:
         """Return the full path of a property."""
@@ -199,6 +211,13 @@ class Fields:
         if required:
             self.problem(names[0], "is missing")
         return names[0], None
+
+
+def _add(findings: list[str], text: str, last: str) -> None:
+    if len(findings) < MAX_FINDINGS:
+        findings.append(text)
+    elif len(findings) == MAX_FINDINGS:
+        findings.append(last)
 
 
 def read_page(fields: Fields) -> Page:

@@ -33,7 +33,8 @@ def masked_body(body: bytes) -> str:
 def _masked(value: object) -> object:
     match value:
         case dict():
-            private = value.get("text_is_private") is True
+            # Whatever else it may be, it was meant to be private: an answer that is refused is in the log all the same.
+            private = value.get("text_is_private") not in (None, False)
             return {name: _masked_property(name, one, private) for name, one in value.items()}
         case list():
             return [_masked(one) for one in value]

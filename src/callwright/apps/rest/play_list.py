@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from callwright.accounts.service import Page
 from callwright.apps.rest.fields import Fields, read_page
 from callwright.apps.rest.media_names import media_name_fault
+from callwright.apps.rest.pages import shown_url
 
 MAX_TEXT_CHARS = 3000
 PRIVATE = "[private]"
@@ -44,7 +45,7 @@ class PageMedia:
 
     @property
     def shown(self) -> str:
-        return "a sound from a page"
+        return f"sound {shown_url(self.page.url)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

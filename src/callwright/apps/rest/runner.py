@@ -5,6 +5,7 @@ from __future__ import annotations
 from callwright.apps.events import EventKind
 from callwright.apps.rest.actions import Action
 from callwright.apps.rest.application import WebApplication
+from callwright.apps.rest.log import Level
 from callwright.apps.rest.problem import Problem
 from callwright.apps.rest.stage import Next, Stage
 from callwright.engine.interface import CallEnded
@@ -27,7 +28,9 @@ async def run(application: WebApplication, stage: Stage) -> Problem | None:
     except CallEnded:
         pass  # nothing more can be done on this call: its end is told by the final page
     except Problem as problem:
-        stage.journal.tell(EventKind.PROBLEM, problem.text)
+        stage.journal.tell(EventKind.PROBLEM, problem.text, level=Level.ERROR)
+        for detail in problem.details[1:]:
+            stage.note(f"also: {detail}", Level.ERROR)
         await application.ask_error_page(problem, facts)
         return problem
     return None

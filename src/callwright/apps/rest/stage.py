@@ -10,6 +10,7 @@ from typing import TypeVar
 from callwright.accounts.service import Page
 from callwright.apps.events import EventKind, Journal
 from callwright.apps.rest.document import ActionResult
+from callwright.apps.rest.log import Level
 from callwright.apps.rest.media_store import MediaStore
 from callwright.apps.rest.play_list import DigitsMedia, FileMedia, Media, PageMedia, PlayList, TextMedia
 from callwright.apps.rest.problem import Problem, ProblemKind
@@ -87,12 +88,16 @@ class Stage:
 
     async def play(self, play_list: PlayList) -> None:
         """Play a list to its end or, if it allows that, to the next key, which stays waiting."""
+        self.keys.hold_waiting()  # a key pressed from now on barges in, also while sounds are still being made
         sounds = [await self._sound(one) for one in play_list.media]
         self.journal.tell(EventKind.PROMPT, play_list.shown)
-        if play_list.barge_in:
-            await self._play_until_key(sounds)
-        else:
-            await self._play(sounds)
+        try:
+            if play_list.barge_in:
+                await self._play_until_key(sounds)
+            else:
+                await self.call.play(sounds)
+        except MediaUnavailable as error:
+            raise Problem(ProblemKind.MEDIA_NOT_AVAILABLE, _without_paths(error, play_list, sounds)) from error
 
     async def new_recording(self) -> tuple[str, str]:
         """Return the name in the media store and the path of a recording that begins now."""
@@ -104,6 +109,10 @@ class Stage:
         except MediaUnavailable as error:
             raise Problem(ProblemKind.MEDIA_NOT_AVAILABLE, "the recording cannot be written") from error
 
+    def note(self, text: str, level: Level = Level.INFO) -> None:
+        """Write a line to the log of the instance."""
+        self.journal.log.line(level, text)
+
     def chose(self, digit: str) -> None:
         """Tell that an action took a key."""
         self.journal.tell(EventKind.DIGIT, digit)
@@ -112,15 +121,8 @@ class Stage:
         """Tell that a recording is there."""
         self.journal.tell(EventKind.RECORDING, f"{name} {recorded.path}", seconds=recorded.duration_s)
 
-    async def _play(self, sounds: list[Sound]) -> None:
-        try:
-            await self.call.play(sounds)
-        except MediaUnavailable as error:
-            detail = str(error).replace(f"{self.media.folder}/", "/")  # a customer knows names, not our folders
-            raise Problem(ProblemKind.MEDIA_NOT_AVAILABLE, detail) from error
-
     async def _play_until_key(self, sounds: list[Sound]) -> None:
-        playing = asyncio.create_task(self._play(sounds), name="play")
+        playing = asyncio.create_task(self.call.play(sounds), name="play")
         key = asyncio.create_task(self.keys.another(), name="key that barges in")
         both = {playing, key}
         try:
@@ -154,6 +156,8 @@ class Stage:
             raise Problem(ProblemKind.INVALID_ACTION, str(error)) from error
         except OutsideError as error:
             raise Problem(ProblemKind.MEDIA_NOT_AVAILABLE, f"the text cannot be spoken: {error}") from error
+        for warning in rendered.warnings:
+            self.note(warning, Level.WARNING)
         self.spoken.add(rendered.duration_s, neural=rendered.neural)
         return SoundFile(path=str(rendered.path))
 
@@ -162,6 +166,15 @@ class Stage:
             return await self.session.fetch_sound(self.resolve(page).url)
         except Problem as problem:
             raise Problem(ProblemKind.MEDIA_NOT_AVAILABLE, *problem.details) from problem
+
+
+def _without_paths(error: MediaUnavailable, play_list: PlayList, sounds: list[Sound]) -> str:
+    """Return what is wrong with a sound, by the name its page gave it: a customer does not know our folders."""
+    detail = str(error)
+    for media, sound in zip(play_list.media, sounds, strict=True):
+        if isinstance(sound, SoundFile):
+            detail = detail.replace(sound.path, media.shown)
+    return detail
 
 
 async def while_up(call: Call, doing: Awaitable[T]) -> T:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from callwright.engine.interface import KeyInbox
 
 
+MAX_HELD_KEYS = 1000  # a far end that leans on its keypad for hours must not fill our memory
+
+
 class TypedKeys:
     """The keys of one call as its actions see them, in the order they were pressed."""
 
@@ -14,9 +17,13 @@ class TypedKeys:
 
     def take_waiting(self) -> str:
         """Take the oldest waiting key, "" when there is none."""
-        self._held += self._inbox.take_all()
+        self.hold_waiting()
         key, self._held = self._held[:1], self._held[1:]
         return key
+
+    def hold_waiting(self) -> None:
+        """Put the keys that wait now aside: they stay waiting, but are not another key any more."""
+        self._held = (self._held + self._inbox.take_all())[:MAX_HELD_KEYS]
 
     def drop_waiting(self) -> None:
         """Forget all waiting keys."""
@@ -28,6 +35,5 @@ class TypedKeys:
         return self.take_waiting() or await self._inbox.next(timeout_s)
 
     async def another(self) -> None:
-        """Return when a key arrives that was not waiting already; it stays waiting. Raises ``CallEnded``."""
-        self._held += self._inbox.take_all()
+        """Return when a key was pressed since ``hold_waiting``; it stays waiting. Raises ``CallEnded``."""
         await self._inbox.arrived()

@@ -66,6 +66,14 @@ class PageReply:
     seconds: float
 
 
+class PageRefused(Problem):
+    """A page answered with a status that is none of success; ``reply`` is that answer."""
+
+    def __init__(self, page: Page, reply: PageReply) -> None:
+        super().__init__(ProblemKind.PAGE_REQUEST_FAILED, f"{page.method} {shown_url(page.url)}: status {reply.status}")
+        self.reply = reply
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Answer:
     url: str
@@ -178,10 +186,11 @@ class PageSession:
         answer = await self._exchange(
             page.method, page.url, info=info, headers={"Accept": "application/json"}, max_bytes=MAX_RESPONSE_BYTES
         )
-        if answer.status not in (200, 204):
-            raise _problem(page.method, page.url, f"status {answer.status}")
         body = b"" if answer.status == 204 else answer.body
-        return PageReply(url=answer.url, status=answer.status, body=body, seconds=monotonic() - began)
+        reply = PageReply(url=answer.url, status=answer.status, body=body, seconds=monotonic() - began)
+        if answer.status not in (200, 204):
+            raise PageRefused(page, reply)
+        return reply
 
     async def notify(self, page: Page, info: bytes) -> PageReply:
         """Ask for a page whose answer does not matter, as long as its status is a success."""
@@ -189,9 +198,10 @@ class PageSession:
         answer = await self._exchange(
             page.method, page.url, info=info, headers={"Accept": "application/json"}, max_bytes=MAX_RESPONSE_BYTES
         )
+        reply = PageReply(url=answer.url, status=answer.status, body=answer.body, seconds=monotonic() - began)
         if not 200 <= answer.status < 300:
-            raise _problem(page.method, page.url, f"status {answer.status}")
-        return PageReply(url=answer.url, status=answer.status, body=answer.body, seconds=monotonic() - began)
+            raise PageRefused(page, reply)
+        return reply
 
     async def fetch_sound(self, url: str) -> str:
         """Return the path of a local copy of the sound that a page delivers, from the cache while it is fresh."""

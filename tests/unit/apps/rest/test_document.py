@@ -13,11 +13,13 @@ from callwright.apps.rest.document import (
     ErrorResult,
     PageAnswer,
     Token,
+    action_names,
     call_address,
     instance_info,
     one_decimal,
     parse_response,
 )
+from callwright.apps.rest.fields import MAX_FINDINGS
 from callwright.apps.rest.problem import Problem
 from callwright.values.destination import parse_destination
 
@@ -183,3 +185,27 @@ def test_call_address_is_digits_or_has_its_prefix(destination: str, shown: str) 
 @pytest.mark.parametrize(("seconds", "shown"), [(6.29, 6.2), (0.0, 0.0), (-3.0, 0.0), (120.0, 120.0)])
 def test_durations_are_cut_to_one_decimal(seconds: float, shown: float) -> None:
     assert one_decimal(seconds) == shown
+
+
+def test_empty_array_is_taken_for_an_action_without_properties() -> None:
+    answer = parse(b'{"api_version": "2.0", "actions": [{"hang_up": []}]}')
+    assert [action.name for action in answer.actions] == ["hang_up"]
+    assert answer.warnings == ("actions[0].hang_up: should be an object, [] is taken for {}",)
+
+
+def test_endless_list_of_mistakes_is_cut() -> None:
+    body = b'{"api_version": "2.0", "actions": [' + b",".join([b"{}"] * 50_000) + b"]}"
+    with pytest.raises(Problem) as caught:
+        parse(body)
+    assert len(caught.value.details) == MAX_FINDINGS + 1
+    assert caught.value.details[-1] == "there is more: only the first 100 mistakes are told"
+
+
+def test_names_of_actions_are_read_without_minding_what_is_in_them() -> None:
+    body = (
+        b'{"api_version": "2.0", "token": "t", "actions": [{"delete_file": {"filename": "x"}}, {"play": 5}, {"a": {}}]}'
+    )
+    assert action_names(body) == ("delete_file", "play", "a")
+    assert action_names(b"") == ()
+    with pytest.raises(Problem, match="invalid response: actions: is missing"):
+        action_names(b'{"api_version": "2.0"}')

@@ -45,3 +45,8 @@ def test_broken_json_that_may_hold_secrets_is_not_shown() -> None:
     shown = masked_body(b'{"text_is_private": true, "text_to_say": "4711",')
     assert "4711" not in shown
     assert "not shown" in shown
+
+
+@pytest.mark.parametrize("said", ["true", 1, "yes", [], {}])
+def test_text_whose_privacy_is_said_in_a_wrong_way_is_masked_all_the_same(said: object) -> None:
+    assert "4711" not in masked_body(json.dumps({"text_to_say": "4711", "text_is_private": said}).encode())

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from tests.support.stages import Acting, act
 
+from callwright.apps.rest.typed_keys import MAX_HELD_KEYS
 from callwright.engine.interface import CallEnded
 
 
@@ -38,6 +39,7 @@ def test_another_ignores_keys_that_were_waiting_and_takes_none() -> None:
     async def story(here: Acting) -> None:
         keys = here.stage.keys
         here.call.press("1")
+        keys.hold_waiting()
         here.at(2.0, lambda: here.call.press("2"))
         await keys.another()
         assert here.now() == 2.0
@@ -65,5 +67,32 @@ def test_end_of_the_call_reaches_whoever_waits() -> None:
             await here.stage.keys.next(None)
         with pytest.raises(CallEnded):
             await waiting
+
+    act(story)
+
+
+def test_keys_pressed_after_the_mark_count_as_another_and_those_before_do_not() -> None:
+    async def story(here: Acting) -> None:
+        keys = here.stage.keys
+        here.call.press("1")
+        keys.hold_waiting()
+        here.call.press("2")
+        await keys.another()
+        assert here.now() == 0.0
+        assert [keys.take_waiting(), keys.take_waiting()] == ["1", "2"]
+
+    act(story)
+
+
+def test_far_end_that_leans_on_its_keypad_fills_no_memory() -> None:
+    async def story(here: Acting) -> None:
+        keys = here.stage.keys
+        for _ in range(3):
+            here.call.press("1" * MAX_HELD_KEYS)
+            keys.hold_waiting()
+        taken = 0
+        while keys.take_waiting():
+            taken += 1
+        assert taken == MAX_HELD_KEYS
 
     act(story)

@@ -18,7 +18,7 @@ MAX_TIMEOUT_S = 3600
 
 ON_TIMEOUT = said(
     "No key has arrived yet.",
-    "Listen to the choices once more in your mind, then press the matching key on your telephone.",
+    "Please make your choice now by pressing a key on your telephone.",
 )
 ON_INVALID = said(
     "That key is not one of the choices.",
@@ -66,6 +66,7 @@ class RunMenu:
     async def run(self, stage: Stage) -> Next:
         digit = self._typed_ahead(stage) or await self._ask(stage)
         if digit is None:
+            stage.note("the menu ends without a choice")
             return DONE
         stage.chose(digit)
         return Next(page=self.options[digit], result=ActionResult(action=self.name, result=MenuResult(digit=digit)))
@@ -74,6 +75,7 @@ class RunMenu:
         while key := stage.keys.take_waiting():
             if key in self.options:
                 return key
+            stage.note(f"key {key}, typed ahead, is no option of the menu and is dropped")
         return None
 
     async def _ask(self, stage: Stage) -> str | None:
@@ -85,7 +87,11 @@ class RunMenu:
                 return key
             if key is not None and key == self.help_digit:
                 await self._play_prompt(stage)
-            elif not await _play_next(stage, timeout_messages if key is None else invalid_messages):
+                continue
+            stage.note(
+                f"no key within {self.digit_timeout_s} s" if key is None else f"key {key} is no option of the menu"
+            )
+            if not await _play_next(stage, timeout_messages if key is None else invalid_messages):
                 return None
 
     async def _play_prompt(self, stage: Stage) -> None:

@@ -170,3 +170,35 @@ def test_speech_that_fails_is_a_problem(failure: Exception, problem: str) -> Non
         assert raised.value.text.startswith(problem)
 
     act(story)
+
+
+def test_key_pressed_while_the_sounds_are_made_skips_the_play() -> None:
+    async def story(here: Acting) -> None:
+        here.speech.takes_s = 2.0
+        here.at(1.0, lambda: here.call.press("5"))
+        await play(text("One"), text("Two")).run(here.stage)
+        assert [one for one in here.heard() if not one.endswith("…")] == []
+        assert here.now() <= 2 * here.speech.takes_s
+        assert here.stage.keys.take_waiting() == "5"
+
+    act(story)
+
+
+def test_sound_of_a_page_that_is_none_is_named_by_its_url_and_not_by_our_copy() -> None:
+    async def story(here: Acting) -> None:
+        with pytest.raises(Problem) as caught:
+            await play({"file_to_play": {"url": "http://u:secret@host/unreadable.wav"}}).run(here.stage)
+        assert "sound http://host/unreadable.wav" in caught.value.text
+        assert "/cache/" not in caught.value.text
+        assert "secret" not in caught.value.text
+
+    act(story)
+
+
+def test_warnings_of_the_speech_are_in_the_log_of_the_instance() -> None:
+    async def story(here: Acting) -> None:
+        here.speech.warnings = ("The SSML was spoken as plain text, because it is broken.",)
+        await play(text("<speak>Hello")).run(here.stage)
+        assert "WARNING The SSML was spoken as plain text, because it is broken." in here.log.lines
+
+    act(story)

@@ -174,3 +174,19 @@ def test_defaults_are_those_of_the_reference() -> None:
     assert (action.help_digit, action.digit_timeout_s) == ("*", 5)
     assert (len(ON_TIMEOUT), len(ON_INVALID)) == (2, 2)
     assert not any(message.barge_in for message in ON_TIMEOUT + ON_INVALID)
+
+
+def test_log_says_why_a_menu_chose_nothing() -> None:
+    async def story(here: Acting) -> None:
+        here.call.press("9")
+        here.at(PROMPT_S + 1.0, lambda: here.call.press("8"))
+        action = menu(on_digit_timeout_messages=[], seconds_digit_timeout=5)
+        assert await action.run(here.stage) == DONE
+        assert [line for line in here.log.lines if "key" in line or "choice" in line] == [
+            "INFO key 9, typed ahead, is no option of the menu and is dropped",
+            "INFO key 8 is no option of the menu",
+            "INFO no key within 5 s",
+            "INFO the menu ends without a choice",
+        ]
+
+    act(story)
