@@ -300,6 +300,10 @@ class SipCore:
             return
         transaction = self._endpoint.clients.get(client_key(head.via.branch, head.method))
         if transaction is not None:
+            asked = transaction.request.headers.get("cseq") or ""
+            if asked.partition(" ")[0] != str(head.cseq):
+                self.dropped += 1  # garbled: to take it would end the transaction, and nobody would have been answered
+                return
             if way.flow and way.transport is transaction.way.transport:
                 transaction.way = replace(transaction.way, flow=way.flow)
             transaction.receive(response, source, now)

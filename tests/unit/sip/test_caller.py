@@ -89,6 +89,19 @@ def test_early_media_of_several_telephones_is_reported_with_their_tags() -> None
         talk.hears(ByeDone)
 
 
+@pytest.mark.parametrize("code", [200, 486])
+def test_an_answer_to_another_cseq_is_none(code: int) -> None:
+    with Conversation() as talk:
+        handle, invite = talk.calls()
+        garbled = response_to(invite, code, tag="bob").render().replace(b"CSeq: 1 INVITE", b"CSeq: 11 INVITE")
+        talk.feeds(garbled)
+        talk.hears()
+        talk.expects()
+        talk.answers(invite, 486)
+        talk.expects("ACK")
+        assert talk.hears_one(Failed).handle == handle
+
+
 def test_answer_is_acknowledged_along_the_route_with_a_branch_of_its_own() -> None:
     with Conversation() as talk:
         handle, invite = talk.calls()

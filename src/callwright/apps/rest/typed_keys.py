@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from callwright.engine.interface import KeyInbox
 
-
 MAX_HELD_KEYS = 1000  # a far end that leans on its keypad for hours must not fill our memory
 
 
