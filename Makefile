@@ -46,8 +46,8 @@ test: $(VENV)/.dev ## every test but the load measurements
 test-fast: $(VENV)/.dev ## unit and property tests only
 	@$(BIN)/python -m pytest -q tests/unit tests/property $(ARGS)
 
-crashtest: $(VENV)/.dev ## kill -9 a node a hundred times under 1,000 calls, and audit what the telephones saw
-	@$(BIN)/python -m pytest -s -m load tests/acceptance/test_crash.py $(ARGS)
+crashtest: $(VENV)/.dev ## kill -9 a node a hundred times under 1,000 calls, audit what the telephones saw; audit pacing
+	@$(BIN)/python -m pytest -s -m load tests/acceptance $(ARGS)
 
 bench: $(VENV)/.dev ## speed figures beside the machine's own ceiling
 	@$(BIN)/python -m bench $(ARGS)

@@ -117,12 +117,13 @@ def test_without_file_descriptors_what_runs_goes_on_and_nothing_is_lost(tmp_path
         wait_until(lambda: node.status_of(ringing) == "running", what="a call that rings")
         pid = node.process.pid
         kept = http.client.HTTPConnection(node.http, timeout=20)
-        kept.connect()
+        status, body = start_over(kept, service)
+        assert status == 200, body
+        acknowledged = references(body)
         open_now = len(list(Path(f"/proc/{pid}/fd").iterdir()))
         before = resource.prlimit(
             pid, resource.RLIMIT_NOFILE, (open_now, resource.prlimit(pid, resource.RLIMIT_NOFILE)[1])
         )
-        acknowledged: list[str] = []
         try:
             for _ in range(5):
                 status, body = start_over(kept, service)

@@ -6,6 +6,7 @@ import itertools
 import json
 from pathlib import Path
 
+import pytest
 from tests.support.node import CALLER, CLOUD, Service, post, running_node
 from tests.support.node_processes import marked_processes, wait_until
 
@@ -20,6 +21,8 @@ FAIR = 0.95
 BUSY = "999005550002"  # every call is over at once: nothing else of a call takes part
 
 
+# It audits instants at the far end, which a busy machine moves: run by hand (make crashtest), like other figures.
+@pytest.mark.load
 def test_five_services_share_an_account_evenly_and_never_exceed_its_maximum(tmp_path: Path) -> None:
     with marked_processes() as marked, running_node(tmp_path / "data", marked) as node:
         node.link.post("/accounts", {"username": ACCOUNT, "type": "premium", "max_cps": MAX_CPS, "caller_ids": "any"})

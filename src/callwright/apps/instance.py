@@ -214,7 +214,7 @@ class _Instance:
         """Say what broke into the instance, and with which return code it ends."""
         if isinstance(failure, asyncio.CancelledError):
             self._return_code, self._cancelled = return_codes.CANCELLED, True
-            self._journal.log.line(Level.ERROR, "the instance was ended from outside: the platform stops")
+            self._journal.log.line(Level.ERROR, "ended from outside: by the operator, or because the platform stops")
             return
         self._journal.tell(EventKind.PROBLEM, "internal error", level=Level.ERROR)
         logger.error(
@@ -319,7 +319,7 @@ class _Instance:
             async with asyncio.timeout(FINAL_PAGE_WHEN_CANCELLED_S if self._cancelled else None):
                 await self._application.ask_final_page(page, self._facts, outcome)
         except TimeoutError:
-            self._journal.log.line(Level.WARNING, "the final page did not answer in time: the platform stops")
+            self._journal.log.line(Level.WARNING, "the final page did not answer in the time left")
 
     def _close_instance(self, c: Connection, stopped_at: float) -> None:
         for seconds, neural in ((self._spoken.standard, False), (self._spoken.neural, True)):

@@ -15,7 +15,7 @@ INVALID_RESPONSE = -11
 INVALID_ACTION = -12
 MEDIA_NOT_AVAILABLE = -13
 WRONG_CALL_STATE = -14
-CANCELLED = -80  # this node stopped before the instance was over
+CANCELLED = -80  # the operator ended it, or this node stopped before it was over
 PLATFORM_RESTARTED = -90  # found unfinished after a crash; written by recovery
 
 MEANINGS: dict[int, str] = {
@@ -26,7 +26,7 @@ MEANINGS: dict[int, str] = {
     INVALID_ACTION: "invalid action",
     MEDIA_NOT_AVAILABLE: "media not available",
     WRONG_CALL_STATE: "wrong call state",
-    CANCELLED: "the platform was stopped",
+    CANCELLED: "ended by the operator, or the platform was stopped",
     PLATFORM_RESTARTED: "the platform restarted; the call may have rung",
 }
 

@@ -34,7 +34,7 @@ from callwright.sip.dialog import SavedDialog
 from callwright.sip.errors import UnsafeText
 from callwright.sip.headers import header_value, safe_pairs
 from callwright.sip.uri import parse_sip_uri
-from callwright.sip.way import Way
+from callwright.sip.way import Transport, Way
 from callwright.values.destination import Destination
 from callwright.values.outcome import Cause, EndedBy, Outcome, RestCause, answered_outcome, failed_outcome
 
@@ -181,7 +181,7 @@ class CallEngine:
             plan = _plan(route, sender, order.headers)
         except UnsafeText as problem:
             raise self._not_placed(facts, 400, str(problem)) from problem
-        return await self._resolved(plan, facts), None
+        return await self._found(plan, route, facts), None
 
     def _trunk_plan(self, order: CallOrder, trunk: Trunk) -> InvitePlan:
         """Return what to send to a trunk; raise ``UnsafeText``."""
@@ -199,13 +199,16 @@ class CallEngine:
             return replace(plan, next_hop=first.to, way=first.way, alternatives=tuple(others))
         return plan
 
-    async def _resolved(self, plan: InvitePlan, facts: CallFacts) -> InvitePlan:
-        facts.remote = _where(plan.next_hop)
+    async def _found(self, plan: InvitePlan, route: Route, facts: CallFacts) -> InvitePlan:
+        """Return the plan with all places its address leads to."""
+        host, port = route.next_hop
+        facts.remote = _where(route.next_hop)
         with contextlib.suppress(OSError):
             # So that the INVITE need not wait for it. A name nobody knows is found out again when the INVITE is sent:
             # it is the far end's fault, and has its place in the records.
-            address = await self._sip.resolve(plan.next_hop[0])
-            return replace(plan, next_hop=(address, plan.next_hop[1]))
+            first, *others = await self._sip.locate(host, port=port, transport=route.transport, secure=route.secure)
+            facts.remote = _where(first.to)
+            return replace(plan, next_hop=first.to, way=first.way, alternatives=tuple(others))
         return plan
 
     async def _attempt(self, order: CallOrder, facts: CallFacts, passage: Passage | None) -> Attempt:
@@ -461,6 +464,7 @@ def _plan(route: Route, sender: str, headers: tuple[tuple[str, str], ...]) -> In
         headers=headers,
         credentials=route.credentials,
         hold_ack=True,
+        way=Way(transport=Transport.TLS if route.secure else route.transport or Transport.UDP),
     )
     check_plan(plan)
     length = sum(len(name) + len(value.encode()) + 4 for name, value in safe_pairs(plan.headers))
@@ -482,7 +486,9 @@ def _asked(event: sip_event.Failed) -> int | None:
 
 
 def _where(next_hop: tuple[str, int]) -> str:
-    return "[{}]:{}".format(*next_hop) if ":" in next_hop[0] else "{}:{}".format(*next_hop)
+    host, port = next_hop
+    host = f"[{host}]" if ":" in host else host
+    return f"{host}:{port}" if port else host
 
 
 def _seconds(value: str | None) -> int | None:

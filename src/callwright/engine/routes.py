@@ -12,6 +12,7 @@ from callwright.engine.interface import Refusal
 from callwright.engine.trunks import Trunks
 from callwright.sip.auth import Credentials
 from callwright.sip.uri import parse_sip_uri
+from callwright.sip.way import Transport, transport_named
 from callwright.values.destination import Destination, DestinationKind
 from callwright.values.errors import PeerError
 
@@ -29,10 +30,15 @@ _NOT_AVAILABLE = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """Where the INVITE goes (``next_hop``, a host or address and a port) and what it says (``request_uri``)."""
+    """Where the INVITE goes (``next_hop``, a host or address and a port) and what it says (``request_uri``).
+
+    Port 0 and ``transport`` None mean that nobody named one, so DNS may know (RFC 3263); ``secure`` allows TLS alone.
+    """
 
     request_uri: str
     next_hop: tuple[str, int]
+    transport: Transport | None = None
+    secure: bool = False
     credentials: Credentials | None = None
 
 
@@ -88,13 +94,20 @@ class Routes:
             )
         host, port = self.sandbox.address
         uri = f"sip:{digits}@{host}:{port};user=phone"
-        return Route(request_uri=uri, next_hop=(host, port), credentials=self.sandbox.credentials)
+        return Route(
+            request_uri=uri, next_hop=(host, port), transport=Transport.UDP, credentials=self.sandbox.credentials
+        )
 
     def _to_address(self, address: str) -> Route | Refusal:
         try:
-            uri = parse_sip_uri(f"sip:{address}")
+            uri = parse_sip_uri(address if address.lower().startswith("sips:") else f"sip:{address}")
         except PeerError as problem:
             return Refusal(reason=f"No route: {problem}")
-        if (transport := (uri.param("transport") or "udp").lower()) != "udp":
-            return Refusal(reason=f"No route: SIP over {transport.upper()} is not available, only UDP")
-        return Route(request_uri=str(uri), next_hop=uri.address)
+        named = uri.param("transport") or ""
+        transport = transport_named(named)
+        if named and transport is None:
+            return Refusal(reason=f"No route: SIP over {named.upper()} is not available, only UDP, TCP and TLS")
+        secure = uri.scheme == "sips"
+        if secure and transport is Transport.UDP:
+            return Refusal(reason="No route: sips: goes by TLS, which UDP cannot carry; leave transport=udp away")
+        return Route(request_uri=str(uri), next_hop=uri.lookup_address, transport=transport, secure=secure)

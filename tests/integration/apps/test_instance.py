@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import stat
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -626,6 +627,17 @@ def test_log_has_both_names_tells_the_story_and_hides_secrets(tmp_path: Path) ->
         assert "[private]" in text
         assert all(line[:4].isdigit() for line in text.splitlines())
         assert not any("4711" in event.text for event in here.events)
+
+    play_out(tmp_path, story)
+
+
+def test_logs_and_recordings_lie_in_folders_that_only_we_may_open(tmp_path: Path) -> None:
+    async def story(here: Scene) -> None:
+        here.web.page("/first", {"record": {"next_page": {"url": "next"}, "seconds_max_duration": 1}})
+        await here.run(here.order())
+        kept = [*here.logs_root.rglob("*.log"), *here.media_root.rglob("*.wav")]
+        assert {path.suffix for path in kept} == {".log", ".wav"}
+        assert {stat.S_IMODE(path.parent.stat().st_mode) for path in kept} == {0o700}
 
     play_out(tmp_path, story)
 

@@ -395,6 +395,16 @@ def test_server_that_does_not_speak_http_is_a_problem(tmp_path: Path) -> None:
     ask(tmp_path, story)
 
 
+def test_header_of_many_kilobytes_is_fine_and_an_endless_one_is_named(tmp_path: Path) -> None:
+    async def story(here: Here) -> None:
+        here.web.reply("/long", Reply(headers={"X-Long": "x" * 20_000}))
+        assert (await here.session.ask(Page(url=f"{here.web.url}/long"), b"{}")).status == 200
+        here.web.reply("/endless", Reply(headers={"X-Long": "x" * 40_000}))
+        assert "a line of its head is longer than 32768 bytes" in await refused(here, f"{here.web.url}/endless")
+
+    ask(tmp_path, story)
+
+
 def test_page_that_does_not_answer_in_time_is_a_problem(tmp_path: Path) -> None:
     async def story(here: Here) -> None:
         here.web.reply("/never", Reply(delay_s=None))

@@ -180,3 +180,20 @@ def test_restoring_nothing_changes_nothing() -> None:
 def test_no_limit_on_the_service_means_the_accounts(max_cps: float) -> None:
     unlimited = pacer(Limits(max_cps=max_cps), {A: Limits(max_cps=None)})
     assert give(unlimited, 20) == give(pacer(Limits(max_cps=max_cps), {A: Limits(max_cps=max_cps)}), 20)
+
+
+def test_a_start_that_left_later_than_noted_counts_from_when_it_left() -> None:
+    made = pacer(Limits(max_cps=2))
+    first, second, third = give(made, 3)
+    made.sent(first, first.at)
+    made.sent(second, second.at)
+    made.left(first, first.at, first.at + SECOND // 10)
+    assert made.may_send_at(third) == first.at + SECOND + SECOND // 10
+
+
+def test_correcting_a_start_that_is_not_remembered_any_more_changes_nothing() -> None:
+    made = pacer(Limits(max_cps=2))
+    first, second = give(made, 2)
+    made.sent(first, first.at)
+    made.left(first, first.at + 1, first.at + SECOND)
+    assert made.may_send_at(second) == second.at

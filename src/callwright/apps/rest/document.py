@@ -22,6 +22,7 @@ from callwright.values.destination import Destination, DestinationKind
 API_VERSION = "2.0"
 MAX_RESPONSE_BYTES = 1024 * 1024
 MAX_TOKEN_CHARS = 5000
+MAX_JSON_PARTS = 20_000
 _BOM = b"\xef\xbb\xbf"
 
 ActionT = TypeVar("ActionT")
@@ -195,6 +196,8 @@ def _decode(body: bytes) -> object:
     """Decode JSON. The standard library's reader only explains where the fast one gave up."""
     if len(body) > MAX_RESPONSE_BYTES:
         raise Problem(ProblemKind.INVALID_RESPONSE, f"has more than {MAX_RESPONSE_BYTES} bytes")
+    if has_too_many_parts(body):
+        raise Problem(ProblemKind.INVALID_RESPONSE, f"has more than {MAX_JSON_PARTS} objects and arrays")
     try:
         document: object = msgspec.json.decode(body.removeprefix(_BOM))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -204,6 +207,11 @@ def _decode(body: bytes) -> object:
     if not isinstance(document, dict):
         raise Problem(ProblemKind.INVALID_RESPONSE, "must be a JSON object")
     return document
+
+
+def has_too_many_parts(body: bytes) -> bool:
+    """Whether a JSON text has so many objects and arrays that taking it apart would hold up every other call."""
+    return body.count(b"{") + body.count(b"[") > MAX_JSON_PARTS
 
 
 def _json_fault(body: bytes, error: Exception) -> str:

@@ -246,6 +246,8 @@ def url_fault(url: str) -> str | None:
         return f"has the scheme '{parts.scheme}', only http and https are allowed"
     if parts.scheme and not parts.hostname:
         return "names no host"
+    if any(character.isspace() for character in parts.netloc):
+        return "has a space in its host"
     return None
 
 

@@ -21,6 +21,7 @@ from callwright.values.times import rest_log_name
 
 logger = structlog.get_logger()
 
+FOLDER_MODE = 0o700  # numbers, parameters and answers are nobody else's business
 MAX_LOG_BYTES = 4 * 1024 * 1024
 MAX_LINE_CHARS = 16 * 1024
 FLUSH_S = 0.5  # lines of this long go to the disk together; a crash of the node may lose them
@@ -105,7 +106,7 @@ class InstanceLog:
         try:
             file = self.path.open("ab")
         except FileNotFoundError:  # the first log of the day
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.parent.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
             file = self.path.open("ab")
         with file:
             file.write(text.encode(errors="replace"))
@@ -114,7 +115,7 @@ class InstanceLog:
         target = self._folder / stop_name
         if target.exists() or not self.path.exists():
             return
-        target.parent.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
         os.link(self.path, target)
 
     def _complain(self, error: OSError) -> None:

@@ -6,6 +6,7 @@ import re
 
 import msgspec
 
+from callwright.apps.rest.document import has_too_many_parts
 from callwright.apps.rest.pages import shown_url
 from callwright.apps.rest.play_list import PRIVATE
 
@@ -19,6 +20,8 @@ def masked_body(body: bytes) -> str:
     """Return the JSON text of a body with its secrets masked; of anything else, the beginning."""
     if not body.strip():
         return "(empty)"
+    if has_too_many_parts(body):
+        return f"({len(body)} bytes of too many objects, not shown)"
     try:
         document = msgspec.json.decode(body.removeprefix(b"\xef\xbb\xbf"))
         return msgspec.json.encode(_masked(document)).decode()

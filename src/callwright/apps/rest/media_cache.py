@@ -75,7 +75,7 @@ class MediaCache:
 
     def __init__(self, folder: Path, *, max_bytes: int = MAX_CACHE_BYTES) -> None:
         shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+        folder.mkdir(mode=0o700, parents=True)
         self._folder = folder
         self._max_bytes = max_bytes
         self._kept: OrderedDict[str, _Kept] = OrderedDict()

@@ -39,7 +39,7 @@ class MediaStore:
         for number in count():
             name = recording_name(at, instance, number)
             path = self.path(name)
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # what people said is nobody else's business
             try:
                 path.open("xb").close()
             except FileExistsError:

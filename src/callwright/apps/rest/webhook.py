@@ -35,6 +35,7 @@ from callwright.apps.rest.problem import Problem, ProblemKind
 CONNECT_TIMEOUT_S = 10.0
 TOTAL_TIMEOUT_S = 30.0
 MAX_HTTP_REDIRECTS = 5
+MAX_HEAD_LINE_BYTES = 32 * 1024  # web frameworks send cookies and policies of many kilobytes
 RETRY_PAUSE_S = 0.3
 USER_AGENT = "callwright"
 
@@ -161,6 +162,8 @@ class PageClient:
             connector_owner=False,
             cookie_jar=aiohttp.CookieJar(unsafe=True),  # pages at bare IP addresses may have sessions too
             auto_decompress=False,
+            max_line_size=MAX_HEAD_LINE_BYTES,
+            max_field_size=MAX_HEAD_LINE_BYTES,
             timeout=aiohttp.ClientTimeout(total=None, connect=self.connect_timeout_s),
             # Compression is not asked for: a small answer that unfolds to gigabytes is somebody's attack.
             headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
@@ -306,7 +309,9 @@ class PageSession:
             case aiohttp.InvalidURL():
                 return _Failed("it is not a usable URL")
             case aiohttp.ClientResponseError():
-                return _Failed("the answer is not HTTP")
+                return _Failed(
+                    f"the answer is not HTTP, or a line of its head is longer than {MAX_HEAD_LINE_BYTES} bytes"
+                )
             case aiohttp.ClientConnectionError() | aiohttp.ClientPayloadError():
                 return _Failed(_BROKE)
             case _:

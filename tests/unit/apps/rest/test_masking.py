@@ -50,3 +50,7 @@ def test_broken_json_that_may_hold_secrets_is_not_shown() -> None:
 @pytest.mark.parametrize("said", ["true", 1, "yes", [], {}])
 def test_text_whose_privacy_is_said_in_a_wrong_way_is_masked_all_the_same(said: object) -> None:
     assert "4711" not in masked_body(json.dumps({"text_to_say": "4711", "text_is_private": said}).encode())
+
+
+def test_body_of_countless_parts_is_not_taken_apart() -> None:
+    assert masked_body(b"[" + b"{}," * 30_000 + b"{}]") == "(90004 bytes of too many objects, not shown)"
