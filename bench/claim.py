@@ -18,7 +18,7 @@ from callwright.accounts.secrets import PasswordHash
 from callwright.accounts.service import Page
 from callwright.accounts.store import create_account, create_service
 from callwright.db.database import DATABASE_FILE, Database
-from callwright.outbound import queue
+from callwright.outbound import claims
 from callwright.values.ids import ServiceId
 
 SIZES = (1_000, 100_000, 1_000_000)
@@ -58,10 +58,10 @@ def _claims(c: Connection, *, service: ServiceId, rounds: int) -> float:
     times = []
     for _ in range(rounds):
         began = time.perf_counter()
-        claimed = queue.claim(c, service, limit=AT_ONCE, incarnation=1, now=NOW)
+        claimed = claims.claim(c, service, limit=AT_ONCE, incarnation=1, now=NOW)
         times.append(time.perf_counter() - began)
         assert len(claimed) == AT_ONCE, claimed
-        queue.release(c, [start.id for start in claimed], incarnation=1)
+        claims.release(c, [start.id for start in claimed], incarnation=1)
     return statistics.median(times)
 
 

@@ -48,6 +48,7 @@ from callwright.outbound.events import StartEvent
 from callwright.outbound.identifiers import Identifiers
 from callwright.records.settings import RateCard, RecordSettings
 from callwright.sip.core import SipCore
+from callwright.sip.guard import GuardSettings
 from callwright.speech import Speech
 from callwright.values.errors import InternalError, OutsideError
 from callwright.values.ids import ServiceReference
@@ -65,6 +66,7 @@ log = structlog.get_logger()
 OpenSandbox = Callable[[Speech, Path], AbstractAsyncContextManager[Sandbox]]
 
 COUNT_EVERY_S = 1.0
+KNOW_EVERY_S = 10.0
 SWEEP_EVERY_S = 3600.0
 LAG_EVERY_S = 0.5
 LAG_ALARM_S = 0.1
@@ -121,6 +123,7 @@ async def run_node(
                 tasks.create_task(node.watch_lag(), name="watch the event loop"),
                 tasks.create_task(node.warm_up(), name="warm the voice up"),
                 tasks.create_task(node.housekeeping(), name="housekeeping"),
+                tasks.create_task(node.know_neighbours(), name="know neighbours"),
             ]
             tasks.create_task(node.dispatcher.run(), name="dispatcher")
             tasks.create_task(node.finish_former_life(), name="finish former life")
@@ -216,6 +219,7 @@ async def _open_sip(settings: Settings) -> SipSocket:
             contact_port=port,
             new_id=partial(secrets.token_hex, 16),
             user_agent=f"callwright/{__version__}",
+            guard=GuardSettings(hide=settings.sip.hide),
         )
 
     try:
@@ -454,6 +458,21 @@ class Node:
                     reason=str(failure),
                 )
             await asyncio.sleep(SWEEP_EVERY_S)
+
+    async def know_neighbours(self) -> None:
+        """Keep the addresses of trunks and of the simulated network known to the guard of the SIP port."""
+        beside = {self._sandbox.address[0]} if self._sandbox is not None else set()
+        found: dict[tuple[str, int, str], set[str]] = {}
+        while True:
+            trunks = [line.trunk for line in self.trunks.lines]
+            places = {(trunk.host, trunk.port, trunk.transport.value): trunk for trunk in trunks}
+            # A name that cannot be looked up now keeps the addresses it had.
+            found = {place: hosts for place, hosts in found.items() if place in places}
+            for place, trunk in places.items():
+                with contextlib.suppress(OSError):
+                    found[place] = {target.host for target in await self.trunks.link.locate(trunk)}
+            self._sip.core.guard.know(beside.union(*found.values()))
+            await asyncio.sleep(KNOW_EVERY_S)
 
     async def watch_lag(self) -> None:
         """Warn when the event loop was held up: every call's signalling waits then (ruling 33)."""

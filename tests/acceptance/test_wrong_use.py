@@ -280,3 +280,10 @@ def test_a_page_that_never_answers_is_given_up_and_the_call_ended(place: Place) 
     assert over.status == "completed -10"
     assert "no complete answer within 30 s" in place.problem_of("never")
     assert len(place.web.infos("/never/final")) == 1
+
+
+def test_nobody_else_on_the_machine_can_read_what_a_node_keeps(place: Place) -> None:
+    # node.log is what this test's own shell redirected.
+    kept = [path for path in place.node.data.rglob("*") if path.is_file() and path.name != "node.log"]
+    assert place.node.data / "callwright.db" in kept
+    assert [path for path in kept if path.stat().st_mode & 0o077] == []

@@ -12,7 +12,7 @@ from tests.support import outbound_node as node
 from tests.support.ledger import INSTANCE, T0, Ledger, begin_instance, open_ledger
 
 from callwright.housekeeping import BATCH, DAY_S, Keeping, Swept, remove_old_files, sweep
-from callwright.outbound import queue
+from callwright.outbound import claims, dialling, queue
 from callwright.outbound.queue import UniqueIdConflict
 from callwright.outbound.retention import Forgotten, forget_starts
 from callwright.outbound.start import StartState
@@ -134,16 +134,16 @@ def test_a_start_that_is_not_over_is_kept_however_old_it_is(tmp_path: Path, stat
         references = queue_up(at, 1)
 
         def hold(c: Connection) -> None:
-            claimed = queue.claim(c, at.service.id, limit=1, incarnation=1, now=T0)
+            claimed = claims.claim(c, at.service.id, limit=1, incarnation=1, now=T0)
             if state is StartState.RUNNING:
-                queue.stamp(c, claimed[0], instance_id=INSTANCE, incarnation=1, now=T0, slot_at=T0)
+                dialling.stamp(c, claimed[0], instance_id=INSTANCE, incarnation=1, now=T0, slot_at=T0)
 
         if state is not StartState.QUEUED:
             at.db.write_now(hold)
         assert swept(at, 5000) == NOTHING
         assert known(at, references) == 1
         if state is StartState.RUNNING:
-            at.db.write_now(lambda c: queue.finish(c, INSTANCE, return_code=0, now=T0 + 5000 * DAY_S))
+            at.db.write_now(lambda c: dialling.finish(c, INSTANCE, return_code=0, now=T0 + 5000 * DAY_S))
             assert swept(at, 5001) == NOTHING
             assert swept(at, 5008).references == 1
             assert count(at, attempts) == 0

@@ -69,6 +69,7 @@ def serve(
             "log.level": log_level,
         },
     )
+    os.umask(0o077)  # tokens, recordings and logs of customers are for the node's own user only
     setup_log(level=settings.log.level, format=settings.log.format)
     if personas is not None and not sandbox:
         raise SettingsError("--personas needs --sandbox: they are telephones of the simulated phone network")

@@ -104,7 +104,7 @@ class LimitSettings:
 class SipSettings:
     """SIP signalling."""
 
-    host: str = field(default="127.0.0.1", metadata=_about("address SIP listens on (UDP)", _HOST))
+    host: str = field(default="127.0.0.1", metadata=_about("address SIP listens on (UDP and TCP)", _HOST))
     port: int = field(default=5060, metadata=_about("port SIP listens on; 0 takes a free one", _PORT))
     advertised_address: str = field(
         default="",
@@ -114,6 +114,13 @@ class SipSettings:
         default="",
         metadata=_about(
             "domain of originating addresses in records; empty: sip-<cloud id>.callwright.internal", _OPTIONAL_HOST
+        ),
+    )
+    hide: bool = field(
+        default=False,
+        metadata=_about(
+            "give no answer to requests that belong to no call, but for those of trunks and the simulated network",
+            boolean(),
         ),
     )
 

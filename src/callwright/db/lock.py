@@ -21,7 +21,7 @@ class FolderLock:
     def __init__(self, folder: Path) -> None:
         """Take the lock, or raise ``DataFolderInUse`` naming the folder and the process that holds it."""
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._descriptor = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise DatabaseUnavailable(f"the data folder {folder} cannot be used: {error.strerror}") from error

@@ -65,6 +65,7 @@ class OutgoingCall:
         self._ended: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._closed = asyncio.Event()
         self._recording: asyncio.Task[Recorded] | None = None
+        self._keys_by = ""
         leg.on_event = self._heard
 
     # --- facts
@@ -122,6 +123,11 @@ class OutgoingCall:
     def went_up(self) -> None:
         """The far end answered."""
         self.state = LegState.UP
+
+    def key_told(self, key: str) -> None:
+        """The far end sent a key as INFO."""
+        if self.is_up:
+            self._key(key, "INFO")
 
     def end(self, outcome: Outcome, *, reason: str | None = None) -> None:
         """Hang up with this outcome, now; when the call is not up this changes nothing."""
@@ -201,8 +207,7 @@ class OutgoingCall:
     def _heard(self, event: LegEvent) -> None:
         match event:
             case Digit(key=key) if not self._ended.done():
-                self.keys.put(key)
-                self._progress("key", key)
+                self._key(key, "sound")
             case NoRtp(seconds=seconds):
                 log.warning(
                     f"No sound has arrived from the far end for {seconds:.0f} s.", action="no_rtp", call=self.call_id
@@ -210,6 +215,13 @@ class OutgoingCall:
                 self._progress("no sound", f"nothing heard for {seconds:.0f} s")
             case _:
                 pass  # playbacks and recordings report to whoever awaits them
+
+    def _key(self, key: str, by: str) -> None:
+        """Take a key. What brought the first one brings all: some far ends send each key by INFO and by sound."""
+        self._keys_by = self._keys_by or by
+        if self._keys_by == by:
+            self.keys.put(key)
+            self._progress("key", key)
 
     def _progress(self, what: str, detail: str = "") -> None:
         self._on_progress(CallProgress(call_id=self.call_id, what=what, at=self._clock(), detail=detail))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
 from typing import Any
@@ -19,6 +20,7 @@ import structlog
 from callwright.engine.attempt import Attempt, UnusableSound
 from callwright.engine.call import OutgoingCall
 from callwright.engine.caller_identity import from_uri
+from callwright.engine.info_keys import info_key
 from callwright.engine.interface import CallFacts, CallFailed, CallOrder, CallProgress, Refusal
 from callwright.engine.media_client import Leg, MediaClient
 from callwright.engine.routes import Route, Routes, TrunkRoute
@@ -178,7 +180,7 @@ class CallEngine:
                 passage.release()
                 raise
         try:
-            plan = _plan(route, sender, order.headers)
+            plan = _plan(route, sender, order.headers, order.ring_timeout_s)
         except UnsafeText as problem:
             raise self._not_placed(facts, 400, str(problem)) from problem
         return await self._found(plan, route, facts), None
@@ -187,7 +189,7 @@ class CallEngine:
         """Return what to send to a trunk; raise ``UnsafeText``."""
         worn = dress(trunk, order, domain=self._sip_domain)
         route = Route(request_uri=worn.request_uri, next_hop=trunk.address, credentials=credentials_of(trunk))
-        plan = _plan(route, worn.from_uri, worn.headers)
+        plan = _plan(route, worn.from_uri, worn.headers, order.ring_timeout_s)
         return replace(plan, from_display=worn.from_display, way=Way(transport=trunk.transport))
 
     async def _located(self, plan: InvitePlan, trunk: Trunk, facts: CallFacts) -> InvitePlan:
@@ -359,6 +361,9 @@ class CallEngine:
                 self._over(attempt, answered_outcome(ended_by=EndedBy.PLATFORM, detail=event.cause))
             case sip_event.Reoffered():
                 self._answer_reoffer(attempt, event)
+            case sip_event.InfoReceived():
+                if (key := info_key(event.content_type, event.body)) is not None:
+                    attempt.call.key_told(key)
             case sip_event.Acked(body=body) if body:
                 self._take_late_answer(attempt, body)
             case _:
@@ -452,8 +457,11 @@ class CallEngine:
         self._on_progress(CallProgress(call_id=facts.call_id, what=what, at=self._clock(), detail=detail))
 
 
-def _plan(route: Route, sender: str, headers: tuple[tuple[str, str], ...]) -> InvitePlan:
+def _plan(route: Route, sender: str, headers: tuple[tuple[str, str], ...], ring_s: float) -> InvitePlan:
     """Return the plan of an INVITE without its body; raise ``UnsafeText`` when SIP cannot carry it."""
+    if header_value(headers, "expires") is None:
+        # A telephone left ringing, because we died or our CANCEL was lost, stops by itself (RFC 3261 section 13.3.1).
+        headers += (("Expires", str(math.ceil(ring_s))),)
     plan = InvitePlan(
         request_uri=route.request_uri,
         next_hop=route.next_hop,

@@ -21,7 +21,7 @@ from callwright.apps.instance import InstanceOrder, InstanceResult
 from callwright.apps.return_codes import CANCELLED, INTERNAL
 from callwright.db.database import Database
 from callwright.engine.interface import CallFailed
-from callwright.outbound import queue
+from callwright.outbound import dialling
 from callwright.outbound.events import StartEvent, Step
 from callwright.outbound.pacing import SECOND, Pacer, Slot
 from callwright.outbound.persist import write_at_last
@@ -216,7 +216,7 @@ class Launch:
         )
 
     def _move_slot(self, c: Connection, *, slot_at: float) -> None:
-        queue.move_slot(c, self.instance_id, slot_at=slot_at)
+        dialling.move_slot(c, self.instance_id, slot_at=slot_at)
 
     async def _settle(self, ending: _Ending) -> None:
         settled = await write_at_last(

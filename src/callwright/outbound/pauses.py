@@ -1,6 +1,6 @@
 """What the operator has stopped from being dialled: everything, an account, or a service (docs/reference/queue.md).
 
-A pause is a row, so it outlives the node. The stamp looks at these rows (``queue.stamp``): once a pause is on disk
+A pause is a row, so it outlives the node. The stamp looks at these rows (``dialling.stamp``): once a pause is on disk
 nobody more is dialled for what it covers, whatever a dispatcher believes. Paused starts wait; their time goes on.
 """
 

@@ -10,7 +10,7 @@ from collections import Counter
 from sqlalchemy import Connection, func, select, text
 
 from callwright.accounts.tables import services
-from callwright.outbound import queue
+from callwright.outbound import claims
 from callwright.outbound.start import StartState
 from callwright.outbound.tables import starts
 from callwright.values.ids import AccountId, ServiceId, ServiceReference
@@ -38,7 +38,7 @@ def first_waiting(c: Connection, service_id: ServiceId, *, limit: int) -> list[S
     """Return the references of the first ``limit`` starts of a service that nobody is being dialled for."""
     waiting = select(starts.c.reference).where(starts.c.service_id == service_id)
     found = list(c.scalars(waiting.where(_HELD, _CLAIMED).limit(limit)))
-    for priority in queue.waiting_priorities(c, service_id):
+    for priority in claims.waiting_priorities(c, service_id):
         if len(found) >= limit:
             break
         queued = waiting.where(_QUEUED, starts.c.priority == priority).order_by(starts.c.due_at, starts.c.id)

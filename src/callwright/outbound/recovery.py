@@ -22,7 +22,7 @@ from callwright.accounts.store import get_service
 from callwright.apps.instance import InstanceOrder
 from callwright.db.database import Database
 from callwright.engine.interface import CallFacts
-from callwright.outbound import queue
+from callwright.outbound import claims, former_lives
 from callwright.outbound.events import StartEvent, Step
 from callwright.outbound.persist import write_at_last
 from callwright.outbound.transactions import close_abandoned
@@ -51,11 +51,11 @@ class Recovery:
 
 def take_over(c: Connection, *, incarnation: int, now: float, records: RecordSettings) -> Recovery:
     """Take over the queue from former lives of this node. Run it before the dispatcher and the web services start."""
-    taken_back = queue.take_back(c, incarnation=incarnation)
-    queue.mend_due_times(c, now=now)
+    taken_back = former_lives.take_back(c, incarnation=incarnation)
+    claims.mend_due_times(c, now=now)
     abandoned = tuple(open_instances(c))
     still_open = {instance.adr.instance_id for instance in abandoned}
-    over = [i for i in queue.stamped_before(c, incarnation=incarnation) if i not in still_open]
+    over = [i for i in former_lives.stamped_before(c, incarnation=incarnation) if i not in still_open]
     for instance_id in over:
         close_abandoned(c, instance_id, now=now, settings=records)
     return Recovery(taken_back=taken_back, marked=len(over), abandoned=abandoned)
@@ -129,7 +129,7 @@ def _order_and_facts(
     c: Connection, *, instance: OpenInstance, ended_at: float
 ) -> tuple[InstanceOrder, CallFacts, Outcome] | None:
     """Return what a final page tells of an instance and its call; None when no start or open call belongs to it."""
-    start = queue.start_of_instance(c, instance.adr.instance_id)
+    start = former_lives.start_of_instance(c, instance.adr.instance_id)
     primary = [call.cdr for call in instance.calls if call.cdr.channel_type is ChannelType.PRIMARY]
     if start is None or not primary:
         return None

@@ -43,7 +43,7 @@ MAY_FOLLOW: dict[StartState, frozenset[StartState]] = {
     StartState.CANCELLED: frozenset(),
     StartState.EXPIRED: frozenset(),
 }
-"""Which states may follow which. Every statement in ``queue`` names the state it leaves; the tests compare the two."""
+"""Which states may follow which. Every statement of the queue names the state it leaves; the tests compare the two."""
 
 OVER = frozenset(state for state, following in MAY_FOLLOW.items() if not following)
 NOT_DIALLED = frozenset({StartState.QUEUED, StartState.CLAIMED})

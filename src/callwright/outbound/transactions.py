@@ -7,7 +7,7 @@ from enum import StrEnum
 from sqlalchemy import Connection, bindparam, select
 
 from callwright.accounts.service import Service
-from callwright.outbound import queue
+from callwright.outbound import claims, dialling
 from callwright.outbound.policy import agree
 from callwright.outbound.retry import Unreached
 from callwright.outbound.start import Start
@@ -48,7 +48,7 @@ def stamp_and_open(
 
     Raise ``MayNotRun`` when its account may not place this call (any more); undone with it, nothing was stamped.
     """
-    stamped = queue.stamp(c, start, instance_id=instance_id, incarnation=incarnation, now=now, slot_at=slot_at)
+    stamped = dialling.stamp(c, start, instance_id=instance_id, incarnation=incarnation, now=now, slot_at=slot_at)
     if not stamped:
         return False
     terms = agree(c, start.account_id, destination, settings=settings, now=now)
@@ -106,21 +106,21 @@ def settle(
         if adr.exit_status is None:
             ledger.close_adr(c, instance_id, stopped_at=now, exit_status=return_code, settings=settings)
         code = return_code if adr.exit_status is None else adr.exit_status
-        if undialled_until is not None and queue.queue_undialled(
+        if undialled_until is not None and dialling.queue_undialled(
             c, instance_id, return_code=code, due_at=undialled_until, now=now
         ):
             return Settled.QUEUED_AGAIN
         if how is not None and start.may_retry:
-            due_at = queue.try_again(c, start, instance_id, return_code=code, how=how, now=now)
+            due_at = dialling.try_again(c, start, instance_id, return_code=code, how=how, now=now)
             if due_at is not None:
                 return Settled.QUEUED_AGAIN
-        queue.finish(c, instance_id, return_code=code, now=now, how=how)
+        dialling.finish(c, instance_id, return_code=code, now=now, how=how)
         return Settled.FINISHED
     if give_up is not None:
-        failed = queue.fail(c, start.id, incarnation=incarnation, reason=give_up, now=now)
+        failed = claims.fail(c, start.id, incarnation=incarnation, reason=give_up, now=now)
         return Settled.FAILED if failed else Settled.WITHDRAWN
     due_at = retry_at if undialled_until is None else undialled_until
-    released = queue.release(c, [start.id], incarnation=incarnation, due_at=due_at)
+    released = claims.release(c, [start.id], incarnation=incarnation, due_at=due_at)
     return Settled.RELEASED if released else Settled.WITHDRAWN
 
 
@@ -132,4 +132,4 @@ def close_abandoned(c: Connection, instance_id: InstanceId, *, now: float, setti
     ledger.close_for_recovery(c, instance_id, at=now, settings=settings)
     adr = read_adr(c, instance_id)
     return_code = ledger.RETURN_CODE_RESTARTED if adr is None or adr.exit_status is None else adr.exit_status
-    return return_code if queue.finish(c, instance_id, return_code=return_code, now=now) else None
+    return return_code if dialling.finish(c, instance_id, return_code=return_code, now=now) else None

@@ -21,8 +21,9 @@ from callwright.sip.event import ByeDone, CancelledByPeer, ForkEnded, Invited, S
 from callwright.sip.headers import clean, clean_pairs, is_token, safe, safe_pairs
 from callwright.sip.message import Request, Response
 from callwright.sip.reliable import OPTION, has_option
-from callwright.sip.session import Session, SessionState
+from callwright.sip.session import Session
 from callwright.sip.session_timer import answer_headers, answer_to
+from callwright.sip.talk import SessionState
 from callwright.sip.transaction import InviteServer, ServerTransaction
 
 
@@ -161,7 +162,7 @@ class Called:
         session = self._sessions.get(tag) or self._open(tag)
         if session.state is not SessionState.EARLY:
             return False
-        if session.awaits_prack or any(waiting.tag == tag and waiting.code >= 200 for waiting in self._waiting):
+        if session.pracks.is_awaiting or any(waiting.tag == tag and waiting.code >= 200 for waiting in self._waiting):
             self._waiting.append(answer)
             return True
         transaction = self._transaction
@@ -185,14 +186,14 @@ class Called:
         session.local_body = answer.body or session.local_body
         if answer.reliable:
             send = Send(data=data, to=transaction.to, way=transaction.way)
-            session.await_prack(send, self._rseq, request.head.cseq, now)
+            session.pracks.expect(send, self._rseq, request.head.cseq, now)
         if code >= 200:
             self.state = CalledState.ANSWERED
             self._first = self._first or session
             session.state = SessionState.UP
-            session.learn_peer(request.headers)
-            session.await_ack(data, transaction, now)
-            session.start_timer(agreed, we_refresh=agreed is not None and agreed.refresher == "uas", now=now)
+            session.refreshes.learn_peer(request.headers)
+            session.acks.expect(data, transaction, now)
+            session.refreshes.start(agreed, we_refresh=agreed is not None and agreed.refresher == "uas", now=now)
         return True
 
     def _pracked(self, came: bool, now: float) -> None:
@@ -219,7 +220,7 @@ class Called:
             answerer=self._answerer,
             on_over=self._session_over,
         )
-        session.on_pracked = self._pracked
+        session.pracks.on_pracked = self._pracked
         self._sessions[tag] = session
         self._endpoint.by_tag[self.call_id, tag] = self
         return session
@@ -241,7 +242,7 @@ class Called:
         self.state = CalledState.OVER
         self._waiting = []
         for session in self._sessions.values():
-            session.stop_waiting()
+            session.pracks.stop()
         self._until = now + self._endpoint.timers.patience
         self._endpoint.agenda.note(self)
 
@@ -257,7 +258,7 @@ class Called:
     def session(self) -> Session | None:
         """The session the caller talks to, None before an answer; of several, one with an open offer."""
         for session in self._sessions.values():
-            if session.has_offer:
+            if session.peer_offers.is_open:
                 return session
         living = [session for session in self._sessions.values() if session.state in _LIVING]
         return living[0] if living else self._first
@@ -293,7 +294,7 @@ class Called:
         """Take a repeated 2xx to a re-INVITE of ours."""
         session = self._sessions.get(response.head.from_.tag)
         if session is not None:
-            session.repeat_ack(response.head.cseq)
+            session.acks.repeat(response.head.cseq)
 
 
 _LIVING = (SessionState.UP, SessionState.HELD, SessionState.LEAVING)

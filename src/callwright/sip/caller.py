@@ -21,8 +21,9 @@ from callwright.sip.event import Answered, ExtraAnswer, Failed, Provisional, Try
 from callwright.sip.headers import Headers, clean, clean_pairs, quote, safe, safe_pairs
 from callwright.sip.message import Request, Response
 from callwright.sip.reliable import reliable_number
-from callwright.sip.session import Session, SessionState
+from callwright.sip.session import Session
 from callwright.sip.session_timer import DEFAULT_S, MIN_SE_S, min_se, session_expires
+from callwright.sip.talk import SessionState
 from callwright.sip.transaction import InviteClient, ServerTransaction, State
 from callwright.sip.uri import parse_uri
 from callwright.sip.way import BY_UDP, Target, Way
@@ -235,7 +236,7 @@ class Caller:
         session = self._sessions.get(response.head.to.tag)
         if number is None or session is None:
             return True
-        return session.receive_reliable(number, response, now)
+        return session.pracks.receive_reliable(number, response, now)
 
     def _receive_refusal(self, response: Response, now: float) -> None:
         if self.state in (CallerState.ANSWERED, CallerState.OVER):
@@ -300,11 +301,11 @@ class Caller:
         head = response.head
         tag = head.to.tag
         session = self._sessions.get(tag)
-        if session is not None and session.repeat_ack(head.cseq):
+        if session is not None and session.acks.repeat(head.cseq):
             return
         if session is self._chosen and self._ack_held is not None:
             return  # a repetition: the ACK may not leave yet
-        if head.cseq > self._cseq or (session is not None and session.confirmed):
+        if head.cseq > self._cseq or (session is not None and session.acks.confirmed):
             return  # an answer to something this dialog never asked
         if session is None and len(self._sessions) >= 2 * _MOST_FORKS:
             return
@@ -320,19 +321,19 @@ class Caller:
         if is_wanted and self._plan.hold_ack:
             self._ack_held = head.cseq, credentials
         else:
-            session.acknowledge(head.cseq, credentials)
+            session.acks.send(head.cseq, credentials)
         if not is_wanted:
             self._refuse_answer(session, response, source, now)
             return
         self.state = CallerState.ANSWERED
         self._chosen = session
-        session.learn_peer(response.headers)
+        session.refreshes.learn_peer(response.headers)
         try:
             agreed = session_expires(response.headers)
         except SipParseError:
             agreed = None
         if agreed is not None and self._expires:
-            session.start_timer(agreed, we_refresh=agreed.refresher != "uas", now=now)
+            session.refreshes.start(agreed, we_refresh=agreed.refresher != "uas", now=now)
         self._endpoint.events.append(
             Answered(
                 handle=self.handle,
@@ -382,7 +383,7 @@ class Caller:
             answerer=self._answerer,
             on_over=self._session_over,
         )
-        session.owns_call_id = True
+        session.own_offers.owns_call_id = True
         return session
 
     def _session_over(self, session: Session, now: float) -> None:
@@ -430,7 +431,7 @@ class Caller:
         if self._ack_held is not None and self._chosen is not None:
             cseq, credentials = self._ack_held
             self._ack_held = None
-            self._chosen.acknowledge(cseq, credentials)
+            self._chosen.acks.send(cseq, credentials)
 
     def hang_up(self, now: float, reason: str | None) -> None:
         """BYE after the answer, CANCEL before it."""
@@ -445,7 +446,7 @@ class Caller:
         """The session of the answer; before it, the early one with an open offer, None without."""
         if self._chosen is not None:
             return self._chosen
-        return next((session for session in self._sessions.values() if session.has_offer), None)
+        return next((session for session in self._sessions.values() if session.peer_offers.is_open), None)
 
     # --- what arrives ------------------------------------------------------------------------------------------------
 

@@ -197,18 +197,18 @@ class SipCore:
 
     def answer_reinvite(self, handle: str, body: bytes, now: float) -> None:
         """Accept what Reoffered asked; raises WrongMoment when it was withdrawn, UnknownCall for a strange handle."""
-        self._session(handle).answer_reinvite(body, now)
+        self._session(handle).peer_offers.answer(body, now)
 
     def refuse_reinvite(self, handle: str, code: int, reason: str, now: float) -> None:
         """Refuse what Reoffered asked (488 is usual); raises as answer_reinvite."""
-        self._session(handle).refuse_reinvite(code, reason, now)
+        self._session(handle).peer_offers.refuse(code, reason, now)
 
     def reoffer(self, handle: str, body: bytes, now: float, method: str = "INVITE") -> None:
         """Send a re-INVITE, or an UPDATE (RFC 3311); ReofferAnswered or ReofferRefused follows.
 
         One that crosses the peer's (491) is sent again after a while. Raises WrongMoment while another is open.
         """
-        self._session(handle).reoffer(body, now, method)
+        self._session(handle).own_offers.make(body, now, method)
 
     def ping(self, next_hop: tuple[str, int], now: float, way: Way = BY_UDP) -> str:
         """Send OPTIONS to a peer; returns a handle, PingDone follows."""

@@ -6,7 +6,8 @@ from callwright.sip.auth import Answerer
 from callwright.sip.dialog import Dialog
 from callwright.sip.endpoint import Endpoint
 from callwright.sip.message import Request, Response
-from callwright.sip.session import Session, SessionState
+from callwright.sip.session import Session
+from callwright.sip.talk import SessionState
 from callwright.sip.transaction import ServerTransaction
 
 
@@ -66,5 +67,5 @@ class Revival:
 
     def receive_answer(self, response: Response, source: tuple[str, int], now: float) -> None:
         """ACK a repeated 2xx: nobody knows whether the former life came to it."""
-        if not self.session.repeat_ack(response.head.cseq):
-            self.session.acknowledge(response.head.cseq, [])
+        if not self.session.acks.repeat(response.head.cseq):
+            self.session.acks.send(response.head.cseq, [])

@@ -13,7 +13,8 @@ from callwright.sip.endpoint import COOKIE, Endpoint
 from callwright.sip.event import ExtraAnswer
 from callwright.sip.headers import clean
 from callwright.sip.message import Request, Response
-from callwright.sip.session import Session, SessionState
+from callwright.sip.session import Session
+from callwright.sip.talk import SessionState
 from callwright.sip.transaction import ServerTransaction
 from callwright.sip.way import Way
 
@@ -76,7 +77,7 @@ class Stray:
         endpoint.strays[self._key] = self
         endpoint.calls[self.handle] = self
         endpoint.by_tag.setdefault(self._tag_key, self)
-        self.session.acknowledge(head.cseq, [])
+        self.session.acks.send(head.cseq, [])
         self.session.bye(now, REASON)
         endpoint.events.append(
             ExtraAnswer(handle=self.handle, at=now, code=response.code, source=source, tag=clean(head.to.tag))
@@ -109,7 +110,7 @@ class Stray:
 
     def receive_answer(self, response: Response, source: tuple[str, int], now: float) -> None:
         """ACK a repetition again: the first ACK may have been lost."""
-        self.session.repeat_ack(response.head.cseq)
+        self.session.acks.repeat(response.head.cseq)
 
     def receive_request(self, transaction: ServerTransaction, now: float) -> None:
         """Take a request of the telephone, most likely its own BYE."""

@@ -17,7 +17,7 @@ from callwright.db import migrate
 from callwright.db.connections import writer_engine
 from callwright.db.database import DATABASE_FILE, Database
 from callwright.db.sealing import KEY_FILE, SecretBox
-from callwright.outbound import queue, recovery
+from callwright.outbound import claims, queue, recovery
 from callwright.outbound.start import StartState
 from callwright.outbound.transactions import close_abandoned
 from callwright.records import ledger, spending
@@ -84,7 +84,7 @@ def test_every_start_of_an_older_version_goes_on(tmp_path: Path) -> None:
         found = db.write_now(lambda c: recovery.take_over(c, incarnation=5, now=T0 + 100, records=PRICED))
         assert (found.taken_back, [each.adr.instance_id for each in found.abandoned]) == (1, [OPEN])
         assert found.abandoned[0].calls[0].dialog == b"{}"
-        claimed = db.write_now(lambda c: queue.claim(c, SERVICE, limit=10, incarnation=5, now=T0 + 100))
+        claimed = db.write_now(lambda c: claims.claim(c, SERVICE, limit=10, incarnation=5, now=T0 + 100))
         assert [(start.reference, start.token) for start in claimed] == [("r1", "hello"), ("r2", None)]
         job = db.read_now(lambda c: queue.job(c, account_id=ACCOUNT, unique_id="job"))
         assert job is not None

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 
 import pytest
 from tests.support.engine_calls import Air, Told, on_the_air, order_to
-from tests.support.sip_sipp import until
+from tests.support.sip_sipp import sipp, until
 from tests.support.sipp import Sipp, SippResult, answering, needs_sipp
 
 from callwright.engine.interface import CallFacts
@@ -90,6 +91,43 @@ def test_call_we_hang_up_is_completed(air: Air) -> None:
     assert seen.gists == ["> INVITE", "< 180", "< 200", "> ACK", "> BYE", "< 200"]
     assert (facts.codec, facts.originating) == ("PCMA", "441908273800@sip-0-0-0.callwright.test")
     assert facts.media is not None
+
+
+def test_call_goes_by_tcp_when_its_address_says_so(air: Air, tmp_path: Path) -> None:
+    async def story() -> None:
+        async with sipp("uas_we_hang_up", tmp_path, "-t", "t1") as far:
+            call = await air.place(order_to("sip:1000@{}:{};transport=tcp".format(*far.address)))
+            assert call.facts.remote == "{}:{}".format(*far.address)
+            await call.hang_up()
+            await far.succeeds()
+            assert call.facts.outcome is not None
+            assert call.facts.outcome.hangup_cause == "NORMAL(200)"
+
+    air.run(story())
+
+
+def test_keys_sent_as_info_reach_the_call(air: Air, tmp_path: Path) -> None:
+    async def story() -> None:
+        async with sipp("uas_sends_keys", tmp_path) as far:
+            call = await air.place(order_to(far.address))
+            assert [await call.keys.next(5.0), await call.keys.next(5.0)] == ["7", "#"]
+            await call.hang_up()
+            await far.succeeds()
+
+    air.run(story())
+
+
+@pytest.mark.parametrize(
+    ("headers", "said"), [((), "11"), ((("Expires", "90"),), "90")], ids=["by us", "by the application"]
+)
+def test_invite_says_how_long_it_counts(air: Air, headers: tuple[tuple[str, str], ...], said: str) -> None:
+    async def story(far: Sipp) -> CallFacts:
+        call = await air.place(order_to((far.host, far.port), ring_timeout_s=10.2, headers=headers))
+        await call.hang_up()
+        return call.facts
+
+    _, seen = play(air, "answer", story)
+    assert [line for line in seen.messages[0].text.splitlines() if line.startswith("Expires:")] == [f"Expires: {said}"]
 
 
 def test_call_the_far_end_hangs_up_keeps_its_reason(air: Air) -> None:

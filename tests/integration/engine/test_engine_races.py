@@ -17,6 +17,7 @@ from tests.support.sip_sipp import free_port, until
 from callwright.engine.interface import CallEnded, CallFailed, CallOrder, Silence
 from callwright.sip.agenda import Timers
 from callwright.sip.event import Acked, CancelledByPeer, Ended, Invited, ReofferAnswered, ReofferRefused
+from callwright.sip.way import Target, Transport, Way
 from callwright.values.outcome import Cause, EndedBy, RestCause
 
 Story = Callable[[FarEnd], Awaitable[None]]
@@ -194,7 +195,7 @@ def test_text_that_sip_cannot_carry_fails_before_anything_is_stamped(
     play(air, story)
 
 
-@pytest.mark.parametrize("destination", ["sip:x@127.0.0.1;transport=tcp", "sip:x@127.0.0.1:99999", "con:room"])
+@pytest.mark.parametrize("destination", ["sip:x@127.0.0.1;transport=ws", "sip:x@127.0.0.1:99999", "con:room"])
 def test_destination_without_a_route_fails_before_anything_is_stamped(air: Air, destination: str) -> None:
     order = order_to(destination)
     failed = air.run(not_prepared(air, order))
@@ -214,7 +215,9 @@ def test_any_service_name_can_be_a_caller(air: Air) -> None:
     play(air, story)
 
 
-@pytest.mark.parametrize("destination", ["sip:x@127.0.0.1:{free}", "sip:x@nowhere.invalid"])
+@pytest.mark.parametrize(
+    "destination", ["sip:x@127.0.0.1:{free}", "sip:x@127.0.0.1:{free};transport=tcp", "sip:x@nowhere.invalid"]
+)
 def test_where_nobody_is_the_call_fails_at_once_with_503(air: Air, destination: str) -> None:
     told = Told()
     failed = air.run(air.fail(order_to(destination.format(free=free_port())), told))
@@ -229,6 +232,27 @@ def test_names_are_looked_up(air: Air) -> None:
         placing = asyncio.create_task(air.place(order_to(f"sip:1000@localhost:{far.address[1]}")))
         invited = await far.answer()
         assert invited.request_uri == f"sip:1000@localhost:{far.address[1]}"
+        await (await placing).hang_up()
+
+    play(air, story)
+
+
+def test_where_nothing_can_be_sent_the_next_place_of_the_name_is_called(
+    air: Air, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(far: FarEnd) -> None:
+        asked: list[tuple[str, dict[str, object]]] = []
+
+        async def locate(host: str, **how: object) -> list[Target]:
+            asked.append((host, how))
+            by_tcp = Way(transport=Transport.TCP)
+            return [Target(host="127.0.0.1", port=port, way=by_tcp) for port in (free_port(), far.address[1])]
+
+        monkeypatch.setattr(air.real.sip, "locate", locate)
+        placing = asyncio.create_task(air.place(order_to("sip:1000@example.com")))
+        invited = await far.answer()
+        assert invited.request_uri == "sip:1000@example.com"
+        assert asked == [("example.com", {"port": 0, "transport": None, "secure": False})]
         await (await placing).hang_up()
 
     play(air, story)

@@ -16,7 +16,7 @@ from callwright.accounts.service import ApplicationKind, Service
 from callwright.apps.instance import InstanceOrder, InstanceResult
 from callwright.db.database import Database
 from callwright.engine.interface import CallFacts, CallFailed
-from callwright.outbound import queue
+from callwright.outbound import dialling, queue
 from callwright.outbound.dispatcher import Dispatcher
 from callwright.outbound.events import StartEvent, Step
 from callwright.outbound.launch import RunInstance
@@ -260,7 +260,7 @@ def test_slots_on_disk_keep_the_maximum_in_any_sliding_second(setting: Setting) 
         await setting.told.until(finished(*references))
 
     dispatch(setting, scenario)
-    slots = setting.database.read_now(lambda c: queue.slots_since(c, service.id, since=0.0))
+    slots = setting.database.read_now(lambda c: dialling.slots_since(c, service.id, since=0.0))
     assert len(slots) == 16
     for early, late in zip(slots, slots[10:], strict=False):
         assert late - early >= 0.95  # the two clocks are read apart, and the machine may be busy in between

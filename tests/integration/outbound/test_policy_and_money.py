@@ -13,10 +13,10 @@ from tests.support import outbound_node as node
 
 from callwright.accounts import do_not_call, store
 from callwright.accounts.rules import Rules
+from callwright.outbound.claims import claim
 from callwright.outbound.dispatcher import Dispatcher
 from callwright.outbound.events import Step
 from callwright.outbound.policy import look_up
-from callwright.outbound.queue import claim
 from callwright.outbound.start import StartState
 from callwright.outbound.tables import attempts
 from callwright.records import rates, spending

@@ -12,7 +12,7 @@ from tests.support import outbound_node as node
 
 from callwright.accounts.service import Service
 from callwright.db.database import Database
-from callwright.outbound import queue
+from callwright.outbound import claims, dialling, former_lives, queue
 from callwright.outbound.reasons import MAX_WAIT_S
 from callwright.outbound.request import StartRequest
 from callwright.outbound.start import Start, StartState
@@ -42,11 +42,11 @@ def add(
 
 
 def claim(c: Connection, service: Service, *, limit: int = 10, now: float = NOW) -> list[Start]:
-    return queue.claim(c, service.id, limit=limit, incarnation=1, now=now)
+    return claims.claim(c, service.id, limit=limit, incarnation=1, now=now)
 
 
 def stamp(c: Connection, start: Start, instance: str = "0000000000000001.1") -> bool:
-    return queue.stamp(c, start, instance_id=InstanceId(instance), incarnation=1, now=NOW, slot_at=NOW)
+    return dialling.stamp(c, start, instance_id=InstanceId(instance), incarnation=1, now=NOW, slot_at=NOW)
 
 
 def test_a_start_comes_back_from_the_queue_as_it_was_asked_for(database: Database, service: Service) -> None:
@@ -151,11 +151,11 @@ def test_a_cancelled_start_is_not_stamped_by_the_dispatcher_that_holds_it(databa
 def test_who_held_a_start_in_a_former_life_can_do_nothing_with_it(database: Database, service: Service) -> None:
     add(database, service)
     (stale,) = database.write_now(lambda c: claim(c, service))
-    assert database.write_now(lambda c: queue.take_back(c, incarnation=2)) == 1
-    database.write_now(lambda c: queue.claim(c, service.id, limit=1, incarnation=2, now=NOW))
+    assert database.write_now(lambda c: former_lives.take_back(c, incarnation=2)) == 1
+    database.write_now(lambda c: claims.claim(c, service.id, limit=1, incarnation=2, now=NOW))
     assert not database.write_now(lambda c: stamp(c, stale))
-    assert not database.write_now(lambda c: queue.fail(c, stale.id, incarnation=1, reason="x", now=NOW))
-    assert not database.write_now(lambda c: queue.release(c, [stale.id], incarnation=1))
+    assert not database.write_now(lambda c: claims.fail(c, stale.id, incarnation=1, reason="x", now=NOW))
+    assert not database.write_now(lambda c: claims.release(c, [stale.id], incarnation=1))
     assert node.states(database, service.id) == [StartState.CLAIMED]
 
 
@@ -164,7 +164,7 @@ def test_a_start_that_waited_too_long_is_not_claimed_any_more(database: Database
     (fresh,) = add(database, service, now=NOW + 1, first=100)
     claimed = database.write_now(lambda c: claim(c, service, now=NOW + MAX_WAIT_S))
     assert [start.reference for start in claimed] == [fresh]
-    assert database.write_now(lambda c: queue.expire(c, now=NOW + MAX_WAIT_S, limit=10)) == [late]
+    assert database.write_now(lambda c: claims.expire(c, now=NOW + MAX_WAIT_S, limit=10)) == [late]
 
 
 def test_a_stamped_start_cannot_be_cancelled(database: Database, service: Service) -> None:
@@ -213,9 +213,9 @@ def test_services_with_starts_that_are_due_are_found(database: Database, service
     ]
     for number, (of, now) in enumerate([(service, NOW), (others[1], NOW), (others[1], NOW), (others[2], NOW + 60)]):
         add(database, of, now=now, first=100 * number + 1)
-    assert database.read_now(lambda c: queue.waiting_services(c, now=NOW)) == [service.id, others[1].id]
+    assert database.read_now(lambda c: claims.waiting_services(c, now=NOW)) == [service.id, others[1].id]
     database.write_now(lambda c: claim(c, service))
-    assert database.read_now(lambda c: queue.waiting_services(c, now=NOW + 60)) == [others[1].id, others[2].id]
+    assert database.read_now(lambda c: claims.waiting_services(c, now=NOW + 60)) == [others[1].id, others[2].id]
 
 
 def test_work_on_a_long_queue_uses_its_indexes(database: Database, service: Service) -> None:
@@ -230,15 +230,15 @@ def test_work_on_a_long_queue_uses_its_indexes(database: Database, service: Serv
                 seen.append((statement, parameters))
 
         event.listen(c, "before_cursor_execute", note)
-        queue.waiting_services(c, now=NOW)
+        claims.waiting_services(c, now=NOW)
         claimed = claim(c, service, limit=2)
-        queue.release(c, [start.id for start in claimed], incarnation=1)
-        queue.first_expiry(c)
-        queue.expire(c, now=NOW, limit=10)
-        queue.take_back(c, incarnation=1)
-        queue.stamped_before(c, incarnation=1)
-        queue.claimed_by(c, incarnation=1)
-        queue.slots_since(c, service.id, since=NOW)
+        claims.release(c, [start.id for start in claimed], incarnation=1)
+        claims.first_expiry(c)
+        claims.expire(c, now=NOW, limit=10)
+        former_lives.take_back(c, incarnation=1)
+        former_lives.stamped_before(c, incarnation=1)
+        claims.claimed_by(c, incarnation=1)
+        dialling.slots_since(c, service.id, since=NOW)
         event.remove(c, "before_cursor_execute", note)
         return {
             statement: "; ".join(row[3] for row in c.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters))

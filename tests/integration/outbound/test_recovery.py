@@ -13,7 +13,7 @@ from callwright.accounts.service import Service
 from callwright.apps.instance import InstanceOrder
 from callwright.db.database import Database
 from callwright.engine.interface import CallFacts
-from callwright.outbound import queue, recovery
+from callwright.outbound import claims, recovery
 from callwright.outbound.events import Step
 from callwright.outbound.request import StartRequest
 from callwright.outbound.start import StartState
@@ -40,7 +40,7 @@ def folder(tmp_path: Path) -> Path:
         identifiers = node.counted_identifiers(lambda: NOW)
         database.write_now(lambda c: node.enqueue(c, service, [CALL], identifiers=identifiers, now=NOW))
         (start,) = database.write_now(
-            lambda c: queue.claim(c, service.id, limit=1, incarnation=database.incarnation, now=NOW)
+            lambda c: claims.claim(c, service.id, limit=1, incarnation=database.incarnation, now=NOW)
         )
         assert database.write_now(
             lambda c: stamp_and_open(
@@ -181,7 +181,7 @@ def test_a_claimed_start_waits_again_in_its_old_place(folder: Path) -> None:
     def add_and_claim(database: Database, service: Service) -> list[ServiceReference]:
         identifiers = node.counted_identifiers(time.time, first=100)
         queued = database.write_now(lambda c: node.enqueue(c, service, [CALL] * 3, identifiers=identifiers, now=NOW))
-        database.write_now(lambda c: queue.claim(c, service.id, limit=2, incarnation=database.incarnation, now=NOW))
+        database.write_now(lambda c: claims.claim(c, service.id, limit=2, incarnation=database.incarnation, now=NOW))
         return queued.references
 
     with node.open_database(folder) as first:
@@ -191,7 +191,7 @@ def test_a_claimed_start_waits_again_in_its_old_place(folder: Path) -> None:
         _, found = recovered(second)
         assert found.taken_back == 2
         claimed = second.write_now(
-            lambda c: queue.claim(c, service.id, limit=3, incarnation=second.incarnation, now=NOW)
+            lambda c: claims.claim(c, service.id, limit=3, incarnation=second.incarnation, now=NOW)
         )
     assert [start.reference for start in claimed] == references
 
@@ -203,4 +203,4 @@ def test_starts_queued_by_a_clock_that_ran_ahead_are_due_after_the_restart(folde
         first.write_now(lambda c: node.enqueue(c, service, [CALL], identifiers=identifiers, now=NOW + 86_400))
     with node.open_database(folder) as second:
         recovered(second)
-        assert second.read_now(lambda c: queue.waiting_services(c, now=NOW + 9)) == [service.id]
+        assert second.read_now(lambda c: claims.waiting_services(c, now=NOW + 9)) == [service.id]

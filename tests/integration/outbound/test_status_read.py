@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection
 from tests.support.web_node import web_node
 
-from callwright.outbound import queue
+from callwright.outbound import claims, dialling, queue
 from callwright.outbound.queue import Enqueued
 from callwright.outbound.request import StartRequest
 from callwright.outbound.status_read import statuses
@@ -23,14 +23,14 @@ NOWS = (1366725536.1099123, 1366725537.0000002, 1366725538.0)  # the second has 
 def test_every_state_is_read_as_the_queue_reads_it(tmp_path: Path) -> None:
     def fill(c: Connection, references: list[ServiceReference]) -> None:
         for n, now in enumerate(NOWS):
-            (start,) = queue.claim(c, ServiceId(1), limit=1, incarnation=1, now=NOWS[2])
+            (start,) = claims.claim(c, ServiceId(1), limit=1, incarnation=1, now=NOWS[2])
             instance = InstanceId(f"100d73cb12cbf845.{n}")
-            queue.stamp(c, start, instance_id=instance, incarnation=1, now=now, slot_at=now)
+            dialling.stamp(c, start, instance_id=instance, incarnation=1, now=now, slot_at=now)
             if n:
-                queue.finish(c, instance, return_code=-n, now=now)
-        (failed,) = queue.claim(c, ServiceId(1), limit=1, incarnation=1, now=NOWS[2])
-        queue.fail(c, failed.id, incarnation=1, reason=ODD, now=NOWS[1])
-        queue.claim(c, ServiceId(1), limit=1, incarnation=1, now=NOWS[2])
+                dialling.finish(c, instance, return_code=-n, now=now)
+        (failed,) = claims.claim(c, ServiceId(1), limit=1, incarnation=1, now=NOWS[2])
+        claims.fail(c, failed.id, incarnation=1, reason=ODD, now=NOWS[1])
+        claims.claim(c, ServiceId(1), limit=1, incarnation=1, now=NOWS[2])
         queue.cancel(c, account_id=AccountId(1), references=references[-1:], now=NOWS[0])
 
     async def run() -> None:

@@ -16,7 +16,7 @@ from tests.support import outbound_node as node
 from callwright.accounts.account import Account
 from callwright.accounts.service import Service
 from callwright.apps.instance import InstanceOrder, InstanceResult
-from callwright.outbound import pauses, purge, queue
+from callwright.outbound import claims, pauses, purge, queue
 from callwright.outbound.calling_hours import CallingHours
 from callwright.outbound.dispatcher import Dispatcher
 from callwright.outbound.events import Step
@@ -132,7 +132,7 @@ def test_the_most_urgent_starts_leave_first_and_equals_as_they_came(setting: Set
             start.reference
             for _ in references
             for start in setting.database.write_now(
-                lambda c: queue.claim(c, setting.service.id, limit=2, incarnation=1, now=setting.clock())
+                lambda c: claims.claim(c, setting.service.id, limit=2, incarnation=1, now=setting.clock())
             )
         ]
 
@@ -142,9 +142,9 @@ def test_the_most_urgent_starts_leave_first_and_equals_as_they_came(setting: Set
 def test_an_urgent_start_that_is_not_due_yet_holds_nobody_up(setting: Setting) -> None:
     _, plain = setting.enqueue(Wishes(priority=10, start_after=setting.clock() + 60.0), Wishes())
     now = setting.clock()
-    assert setting.database.read_now(lambda c: queue.waiting_services(c, now=now)) == [setting.service.id]
+    assert setting.database.read_now(lambda c: claims.waiting_services(c, now=now)) == [setting.service.id]
     claimed = setting.database.write_now(
-        lambda c: queue.claim(c, setting.service.id, limit=5, incarnation=1, now=setting.clock())
+        lambda c: claims.claim(c, setting.service.id, limit=5, incarnation=1, now=setting.clock())
     )
     assert [start.reference for start in claimed] == [plain]
 
@@ -336,9 +336,11 @@ def test_a_start_refused_before_its_next_attempt_ends_as_its_last_attempt_did(se
     (reference,) = setting.enqueue(Wishes(retry=RetryPlan(busy=LONG_AFTER)), to=node.BUSY)
     setting.run_until(Step.QUEUED_AGAIN, reference)
     now = setting.clock() + 4000.0
-    (start,) = setting.database.write_now(lambda c: queue.claim(c, setting.service.id, limit=1, incarnation=1, now=now))
+    (start,) = setting.database.write_now(
+        lambda c: claims.claim(c, setting.service.id, limit=1, incarnation=1, now=now)
+    )
     assert start.attempt == 2
-    assert setting.database.write_now(lambda c: queue.fail(c, start.id, incarnation=1, reason="Do not call", now=now))
+    assert setting.database.write_now(lambda c: claims.fail(c, start.id, incarnation=1, reason="Do not call", now=now))
     status = setting.status(reference)
     assert (status.state, status.return_code, status.reason) == (StartState.FINISHED, 0, "Do not call")
 

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection
 from tests.support.web_node import PASSWORD, WebNode, key_login, service_login, until, web_node
 
-from callwright.outbound import queue
+from callwright.outbound import claims, dialling
 from callwright.values.ids import InstanceId, ServiceReference
 from callwright.web.edge import StartQueued
 from callwright.web.follow import WATCHER_BUFFER
@@ -153,9 +153,9 @@ def _watch_until_over(node: WebNode, admin: Socket, reference: str) -> list[dict
     loop_now = node.clock()
 
     def happen(c: Connection) -> None:
-        claimed = queue.claim(c, 1, limit=1, incarnation=1, now=loop_now)  # type: ignore[arg-type]
-        queue.stamp(c, claimed[0], instance_id=InstanceId("a.1"), incarnation=1, now=loop_now, slot_at=loop_now)
-        queue.finish(c, InstanceId("a.1"), return_code=3, now=loop_now + 0.5)
+        claimed = claims.claim(c, 1, limit=1, incarnation=1, now=loop_now)  # type: ignore[arg-type]
+        dialling.stamp(c, claimed[0], instance_id=InstanceId("a.1"), incarnation=1, now=loop_now, slot_at=loop_now)
+        dialling.finish(c, InstanceId("a.1"), return_code=3, now=loop_now + 0.5)
 
     for line in admin.lines(reference):
         lines.append(line)

@@ -23,7 +23,7 @@ from callwright.client import (
     StillRunning,
     WebServiceError,
 )
-from callwright.outbound import queue
+from callwright.outbound import claims, dialling
 from callwright.records import ledger
 from callwright.values.errors import RequestError
 from callwright.values.ids import AccountId, CallId, InstanceId, ServiceId
@@ -55,10 +55,10 @@ def _complete(node: WebNode) -> None:
 
     def happen(c: Connection) -> None:
         now = node.clock()
-        for n, start in enumerate(queue.claim(c, ServiceId(1), limit=9, incarnation=1, now=now)):
+        for n, start in enumerate(claims.claim(c, ServiceId(1), limit=9, incarnation=1, now=now)):
             instance = InstanceId(f"100d73cb12cbf845.{n}")
             call_id = CallId(f"100d73cb12cbf845.{n}.1")
-            queue.stamp(c, start, instance_id=instance, incarnation=1, now=now, slot_at=now)
+            dialling.stamp(c, start, instance_id=instance, incarnation=1, now=now, slot_at=now)
             ledger.open_adr(
                 c, instance_id=instance, account_id=AccountId(1), application_name="outbound_test", started_at=now
             )
@@ -73,7 +73,7 @@ def _complete(node: WebNode) -> None:
             ledger.mark_answered(c, call_id, now + 1, b"")
             ledger.close_cdr(c, call_id, ended_at=now + 3, outcome=answered_outcome(ended_by=EndedBy.FAR_END))
             ledger.close_adr(c, instance, stopped_at=now + 4, exit_status=-7)
-            queue.finish(c, instance, return_code=-7, now=now + 4)
+            dialling.finish(c, instance, return_code=-7, now=now + 4)
 
     node.db.write_now(happen)
 

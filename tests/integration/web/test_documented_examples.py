@@ -12,7 +12,7 @@ from tests.support.web_caller import Answer, call
 from tests.support.web_node import WebNode, key_login, seed_references, service_login, web_node
 
 from callwright.accounts.service import ApplicationKind
-from callwright.outbound import queue
+from callwright.outbound import claims, dialling, queue
 from callwright.outbound.request import StartRequest, digest
 from callwright.records import ledger
 from callwright.records.settings import RateCard, RecordSettings
@@ -60,7 +60,7 @@ def test_service_start_of_a_uas_application_splits_its_parameters(tmp_path: Path
             answer = await call(make_app(node.edge), "GET", target, headers=service_login())
             same_as_documented(answer, '["2e891aea_0.1366641192.77832", "2e891aea_0.1366641192.77833"]')
             claimed = node.db.write_now(
-                lambda c: queue.claim(c, service.id, limit=9, incarnation=node.db.incarnation, now=node.clock())
+                lambda c: claims.claim(c, service.id, limit=9, incarnation=node.db.incarnation, now=node.clock())
             )
             assert [start.outbound_parameters for start in claimed] == ["destinationForApp1", "destinationForApp2"]
 
@@ -93,11 +93,11 @@ def test_service_status_answers_a_completed_start_and_one_that_could_not_run(tmp
 
             def happen(c: Connection) -> None:
                 claim = {"incarnation": node.db.incarnation, "now": node.clock()}
-                first, _, third = queue.claim(c, service_id, limit=3, **claim)  # type: ignore[arg-type]
+                first, _, third = claims.claim(c, service_id, limit=3, **claim)  # type: ignore[arg-type]
                 instance = InstanceId("049136ca36e44662.200476")
-                assert queue.stamp(c, first, instance_id=instance, slot_at=node.clock(), **claim)  # type: ignore[arg-type]
-                assert queue.finish(c, instance, return_code=0, now=1366710197.4)
-                assert queue.fail(c, third.id, reason="No UAS is connected", **claim)  # type: ignore[arg-type]
+                assert dialling.stamp(c, first, instance_id=instance, slot_at=node.clock(), **claim)  # type: ignore[arg-type]
+                assert dialling.finish(c, instance, return_code=0, now=1366710197.4)
+                assert claims.fail(c, third.id, reason="No UAS is connected", **claim)  # type: ignore[arg-type]
 
             node.db.write_now(happen)
             target = "/service_status?service_refs=2e891aea_0.1366641192.77832/2e891aea_0.1366641192.77834"

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from tests.support.command_line import command
 from tests.support.web_node import WebNode, service_login, web_node
 
-from callwright.outbound import queue
+from callwright.outbound import claims, dialling
 from callwright.outbound.reasons import Reason
 from callwright.records import ledger
 from callwright.values.ids import CallId, InstanceId, ServiceId, ServiceReference
@@ -32,14 +32,14 @@ async def _start(node: WebNode, to: str = "sip:a@b.example") -> ServiceReference
 
 
 def _refuse(c: Connection, now: float, reason: str) -> None:
-    (start,) = queue.claim(c, ServiceId(1), limit=1, incarnation=1, now=now)
-    assert queue.fail(c, start.id, incarnation=1, reason=reason, now=now)
+    (start,) = claims.claim(c, ServiceId(1), limit=1, incarnation=1, now=now)
+    assert claims.fail(c, start.id, incarnation=1, reason=reason, now=now)
 
 
 def _run_busy(c: Connection, node: WebNode, *, return_code: int) -> None:
     now = node.clock()
-    (start,) = queue.claim(c, ServiceId(1), limit=1, incarnation=1, now=now)
-    queue.stamp(c, start, instance_id=INSTANCE, incarnation=1, now=now, slot_at=now)
+    (start,) = claims.claim(c, ServiceId(1), limit=1, incarnation=1, now=now)
+    dialling.stamp(c, start, instance_id=INSTANCE, incarnation=1, now=now, slot_at=now)
     call_id = CallId(f"{INSTANCE}.1")
     ledger.open_adr(
         c,
@@ -60,7 +60,7 @@ def _run_busy(c: Connection, node: WebNode, *, return_code: int) -> None:
     )
     ledger.close_cdr(c, call_id, outcome=failed_outcome(486), ended_at=now + 2, settings=node.edge.records)
     ledger.close_adr(c, INSTANCE, stopped_at=now + 3, exit_status=return_code, settings=node.edge.records)
-    queue.finish(c, INSTANCE, return_code=return_code, now=now + 3)
+    dialling.finish(c, INSTANCE, return_code=return_code, now=now + 3)
 
 
 @pytest.mark.parametrize("number", list(CATALOGUE))

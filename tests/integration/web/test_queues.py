@@ -15,7 +15,7 @@ from tests.support.web_caller import basic
 from tests.support.web_node import PASSWORD, WebNode, key_login, service_login, web_node
 
 from callwright.accounts.service import ApplicationKind
-from callwright.outbound import queue
+from callwright.outbound import claims, dialling
 from callwright.values.ids import InstanceId, ServiceId, ServiceReference
 from callwright.web.answers import PurgeAnswer, QueueAnswer
 from callwright.web.edge import StartCancelled
@@ -33,13 +33,13 @@ async def _start(node: WebNode, number: int, name: str = "outbound_test") -> lis
 
 
 def _claim(c: Connection, service_id: ServiceId, now: float, *, limit: int) -> None:
-    queue.claim(c, service_id, limit=limit, incarnation=1, now=now)
+    claims.claim(c, service_id, limit=limit, incarnation=1, now=now)
 
 
 def _run_one(c: Connection, service_id: ServiceId, now: float) -> None:
-    (start,) = queue.claim(c, service_id, limit=1, incarnation=1, now=now)
+    (start,) = claims.claim(c, service_id, limit=1, incarnation=1, now=now)
     instance = InstanceId("100d73cb12cbf845.8089")
-    assert queue.stamp(c, start, instance_id=instance, incarnation=1, now=now, slot_at=now)
+    assert dialling.stamp(c, start, instance_id=instance, incarnation=1, now=now, slot_at=now)
 
 
 def test_only_services_with_waiting_starts_are_listed_by_name(tmp_path: Path) -> None:

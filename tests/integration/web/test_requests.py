@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from tests.support.web_caller import basic
 from tests.support.web_node import PASSWORD, WebNode, key_login, service_login, web_node
 
-from callwright.outbound import queue
+from callwright.outbound import claims, dialling, queue
 from callwright.values.ids import InstanceId
 from callwright.web.edge import StartCancelled, StartQueued
 
@@ -43,7 +43,7 @@ def test_every_way_to_send_the_calls_starts_the_same_calls(tmp_path: Path) -> No
                 assert status == 200, body
                 assert len(body) == 2
                 claimed = node.db.write_now(
-                    lambda c: queue.claim(c, service.id, limit=9, incarnation=1, now=node.clock())
+                    lambda c: claims.claim(c, service.id, limit=9, incarnation=1, now=node.clock())
                 )
                 assert [start.reference for start in claimed] == body
                 assert [(start.given_to, start.given_from, start.token) for start in claimed] == [
@@ -126,17 +126,17 @@ def test_every_state_of_a_start_has_its_word(tmp_path: Path) -> None:
 
             def happen(c: Connection) -> None:
                 now = node.clock()
-                claimed = queue.claim(c, service.id, limit=4, incarnation=incarnation, now=now)
+                claimed = claims.claim(c, service.id, limit=4, incarnation=incarnation, now=now)
                 for start, instance in zip(claimed[:2], ("a.1", "b.2"), strict=True):
-                    queue.stamp(
+                    dialling.stamp(
                         c, start, instance_id=InstanceId(instance), incarnation=incarnation, now=now, slot_at=now
                     )
-                queue.finish(c, InstanceId("b.2"), return_code=-90, now=now + 7)
-                queue.fail(c, claimed[2].id, incarnation=incarnation, reason="No route", now=now)
+                dialling.finish(c, InstanceId("b.2"), return_code=-90, now=now + 7)
+                claims.fail(c, claimed[2].id, incarnation=incarnation, reason="No route", now=now)
 
             node.db.write_now(happen)
             await node.ask("GET", f"/service_cancel?service_refs={references[4]}", headers=key_login(key))
-            node.db.write_now(lambda c: queue.expire(c, now=node.clock() + 90_000, limit=9))
+            node.db.write_now(lambda c: claims.expire(c, now=node.clock() + 90_000, limit=9))
             wanted = "/".join([*references, "", "nonsense", references[0]])
             _, body, _ = await node.ask(
                 "POST", "/service_status", headers=key_login(key), data={"service_refs": wanted}

@@ -24,7 +24,7 @@ from callwright.accounts.service import Service
 from callwright.db.connections import writer_engine
 from callwright.db.database import DATABASE_FILE
 from callwright.db.sealing import KEY_FILE, SecretBox
-from callwright.outbound import pauses, queue, recovery
+from callwright.outbound import claims, pauses, queue, recovery
 from callwright.outbound.pauses import Scope
 from callwright.outbound.queue import UniqueIdConflict
 from callwright.outbound.reasons import MAX_WAIT_S, Reason
@@ -266,7 +266,9 @@ class QueueMachine(RuleBasedStateMachine):
             key=lambda k: (-k.priority, k.due_at),
         )
         claimed = self.write(
-            lambda c: queue.claim(c, self.services[service].id, limit=limit, incarnation=self.incarnation, now=self.now)
+            lambda c: claims.claim(
+                c, self.services[service].id, limit=limit, incarnation=self.incarnation, now=self.now
+            )
         )
         assert [start.reference for start in claimed] == [k.reference for k in due[:limit]]
         for known in due[:limit]:
@@ -319,7 +321,7 @@ class QueueMachine(RuleBasedStateMachine):
         due_at = None if later is None else self.now + later
         mine = self.is_holder(holder)
         released = self.write(
-            lambda c: queue.release(c, [holder.start.id], incarnation=holder.incarnation, due_at=due_at)
+            lambda c: claims.release(c, [holder.start.id], incarnation=holder.incarnation, due_at=due_at)
         )
         assert released == mine
         if mine:
@@ -330,7 +332,9 @@ class QueueMachine(RuleBasedStateMachine):
     def refuse(self, holder: Held) -> None:
         mine = self.is_holder(holder)
         failed = self.write(
-            lambda c: queue.fail(c, holder.start.id, incarnation=holder.incarnation, reason=Reason.NO_UAS, now=self.now)
+            lambda c: claims.fail(
+                c, holder.start.id, incarnation=holder.incarnation, reason=Reason.NO_UAS, now=self.now
+            )
         )
         assert failed is mine
         if mine:
@@ -395,7 +399,7 @@ class QueueMachine(RuleBasedStateMachine):
     @rule()
     def expire(self) -> None:
         late = [k for k in self.model.values() if k.state is StartState.QUEUED and k.expires_at <= self.now]
-        expired = self.write(lambda c: queue.expire(c, now=self.now, limit=1000))
+        expired = self.write(lambda c: claims.expire(c, now=self.now, limit=1000))
         assert sorted(expired) == sorted(k.reference for k in late)
         for known in late:
             self.gives_up(known, StartState.EXPIRED)
@@ -406,7 +410,7 @@ class QueueMachine(RuleBasedStateMachine):
     def clock_moves(self, seconds: float) -> None:
         self.now += seconds
         if seconds < 0:
-            self.mend(self.write(lambda c: queue.mend_due_times(c, now=self.now)))
+            self.mend(self.write(lambda c: claims.mend_due_times(c, now=self.now)))
 
     def mend(self, mended: int | None) -> None:
         ahead = [
@@ -489,7 +493,7 @@ class QueueMachine(RuleBasedStateMachine):
         for number, service in enumerate(self.services):
             for start in self.write(
                 partial(
-                    queue.claim,
+                    claims.claim,
                     service_id=service.id,
                     limit=10_000,
                     incarnation=self.incarnation,

@@ -24,7 +24,7 @@ from callwright.accounts.rules import Rules
 from callwright.accounts.secrets import PasswordHash
 from callwright.accounts.service import Page, Service
 from callwright.db.database import DATABASE_FILE, Database
-from callwright.outbound import queue
+from callwright.outbound import claims, queue
 from callwright.outbound.policy import MayNotRun
 from callwright.outbound.queue import UniqueIdConflict
 from callwright.outbound.request import StartRequest
@@ -72,11 +72,11 @@ def start(c: Connection, mine: Tenant, n: int) -> object:
 
 
 def run_one(c: Connection, mine: Tenant, n: int) -> object:
-    claimed = queue.claim(c, mine.service.id, limit=1, incarnation=1, now=T0 + 1)
+    claimed = claims.claim(c, mine.service.id, limit=1, incarnation=1, now=T0 + 1)
     for start in claimed:
         instance, to = instance_of(mine.name, n), parse_destination(start.given_to or "")
         if read_adr(c, instance) is not None:
-            queue.release(c, [start.id], incarnation=1)
+            claims.release(c, [start.id], incarnation=1)
             return None
         call = CallId(f"{instance}.1")
         try:
@@ -92,7 +92,7 @@ def run_one(c: Connection, mine: Tenant, n: int) -> object:
                 slot_at=T0 + n,
             )
         except MayNotRun as refused:
-            queue.fail(c, start.id, incarnation=1, reason=str(refused), now=T0 + n)
+            claims.fail(c, start.id, incarnation=1, reason=str(refused), now=T0 + n)
             continue
         if not stamped:
             return None

@@ -29,7 +29,7 @@ from callwright.values.outcome import EndedBy, answered_outcome
 NAMES_OF_A_CALL = {
     "call_id", "facts", "hang_up", "is_up", "keys", "last_recording", "play", "record", "stop_recording", "wait_ended",
 }  # fmt: skip
-NAMES_FOR_THE_ENGINE = {"close_media", "end", "over", "state", "wait_closed", "went_up"}
+NAMES_FOR_THE_ENGINE = {"close_media", "end", "key_told", "over", "state", "wait_closed", "went_up"}
 
 HUNG_UP = answered_outcome(ended_by=EndedBy.FAR_END)
 LIMIT = answered_outcome(ended_by=EndedBy.PLATFORM, detail="limit")
@@ -184,5 +184,30 @@ def test_keys_are_told_and_wait_until_the_call_is_over() -> None:
         stage.call.over(HUNG_UP)
         stage.leg.on_event(Digit(key="5", duration_ms=40, at=1.0))
         assert stage.call.keys.peek() == "4"
+
+    on_stage(story)
+
+
+def test_keys_sent_as_info_count_while_the_call_is_up() -> None:
+    async def story(stage: Stage) -> None:
+        stage.call.key_told("4")
+        assert stage.call.keys.peek() == "4"
+        stage.call.over(HUNG_UP)
+        stage.call.key_told("5")
+        assert stage.call.keys.peek() == "4"
+
+    on_stage(story)
+
+
+@pytest.mark.parametrize("info_first", [True, False])
+def test_keys_sent_twice_count_once(info_first: bool) -> None:
+    async def story(stage: Stage) -> None:
+        for key in "112":
+            if info_first:
+                stage.call.key_told(key)
+            stage.leg.on_event(Digit(key=key, duration_ms=40, at=1.0))
+            if not info_first:
+                stage.call.key_told(key)
+        assert stage.call.keys.peek() == "112"
 
     on_stage(story)

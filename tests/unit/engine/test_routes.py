@@ -7,6 +7,7 @@ import pytest
 from callwright.engine.interface import Refusal
 from callwright.engine.routes import Route, Routes, Sandbox, TrunkRoute
 from callwright.sip.auth import Credentials
+from callwright.sip.way import Transport
 from callwright.values.destination import parse_destination
 
 SANDBOX = Sandbox(address=("127.0.0.1", 5999), credentials=Credentials(user="u", password="p"))
@@ -27,7 +28,7 @@ def test_test_numbers_go_to_the_simulated_network_with_its_password() -> None:
 @pytest.mark.parametrize(
     ("destination", "next_hop"),
     [
-        ("sip:bob@example.com", ("example.com", 5060)),
+        ("sip:bob@example.com", ("example.com", 0)),
         ("sip:example.com:5070", ("example.com", 5070)),
         ("sip:bob@[2001:db8::1]:5070", ("2001:db8::1", 5070)),
         ("sip:bob;x=y@192.0.2.1;transport=UDP", ("192.0.2.1", 5060)),
@@ -39,6 +40,27 @@ def test_sip_addresses_are_called_directly_and_unchanged(destination: str, next_
     assert route.next_hop == next_hop
     assert route.request_uri == destination
     assert route.credentials is None
+    assert not route.secure
+
+
+@pytest.mark.parametrize(
+    ("destination", "next_hop", "transport", "secure"),
+    [
+        ("sip:bob@example.com", ("example.com", 0), None, False),
+        ("sip:bob@192.0.2.1;transport=tcp", ("192.0.2.1", 5060), Transport.TCP, False),
+        ("sip:bob@example.com:5070;transport=TLS", ("example.com", 5070), Transport.TLS, False),
+        ("sip:bob@192.0.2.1;transport=tls", ("192.0.2.1", 5061), Transport.TLS, False),
+        ("sips:bob@192.0.2.1", ("192.0.2.1", 5061), None, True),
+        ("sips:bob@example.com;transport=tcp", ("example.com", 0), Transport.TCP, True),
+    ],
+)
+def test_sip_addresses_may_name_their_transport(
+    destination: str, next_hop: tuple[str, int], transport: Transport | None, secure: bool
+) -> None:
+    route = find(destination)
+    assert isinstance(route, Route)
+    assert route.request_uri == destination
+    assert (route.next_hop, route.transport, route.secure) == (next_hop, transport, secure)
 
 
 @pytest.mark.parametrize(
@@ -46,6 +68,8 @@ def test_sip_addresses_are_called_directly_and_unchanged(destination: str, next_
     [
         ("tel:441908273800", "No route: the simulated phone network only has numbers"),
         ("sip:bob@example.com:70000", "No route: port 70000"),
+        ("sip:bob@example.com;transport=ws", "No route: SIP over WS is not available"),
+        ("sips:bob@example.com;transport=udp", "No route: sips: goes by TLS"),
         ("con:room", "Conferences are not available"),
         ("loc:hotline", "Inbound services are not available"),
         ("webrtc:anna", "WebRTC clients are not available"),
