@@ -54,7 +54,7 @@ def demo() -> None:
     with _interruptible(), _web_application(application, data) as first_page, _node(data) as link:
         node = link.get("/status")
         typer.echo(
-            f"  node           web services {node['http']}, SIP {node['sip']} over UDP, SQLite, one media worker"
+            f"  node           web services {node['http']}, SIP {node['sip']}, SQLite, sound in a process of its own"
         )
         typer.echo(f"  phone network  simulated: real SIP and RTP at {node['sandbox']}")
         typer.echo(f"  application    {first_page} ({SAMPLE}, what a customer would write)\n")

@@ -31,7 +31,9 @@ def serve(
     http: Annotated[
         str | None, typer.Option(help="HOST:PORT of the web services.", show_default="127.0.0.1:8080")
     ] = None,
-    sip: Annotated[str | None, typer.Option(help="HOST:PORT of SIP over UDP.", show_default="127.0.0.1:5060")] = None,
+    sip: Annotated[
+        str | None, typer.Option(help="HOST:PORT of SIP, UDP and TCP.", show_default="127.0.0.1:5060")
+    ] = None,
     sandbox: Annotated[
         bool, typer.Option("--sandbox", help="Run the simulated phone network beside the node.")
     ] = False,
@@ -104,7 +106,7 @@ def _stop_at_end_of_input(loop: asyncio.AbstractEventLoop, stop: StopRequest) ->
 async def _greet(addresses: NodeAddresses) -> None:
     """Say where the node is; on a node without accounts make the demo account and show its key, once."""
     link = NodeLink(addresses.admin_socket)
-    lines = [f"callwright is ready: web services {addresses.http}, SIP {addresses.sip} (UDP)"]
+    lines = [f"callwright is ready: web services {addresses.http}, SIP {addresses.sip} (UDP and TCP)"]
     if addresses.sandbox:
         lines.append(f"simulated phone network at {addresses.sandbox}: call tel:999005550001 to tel:999005550016")
     lines += await asyncio.to_thread(_first_account, link.get, link.post)
