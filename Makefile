@@ -21,7 +21,8 @@ $(VENV)/.created:
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "Python's venv module is incomplete: on Debian or Ubuntu install the package python3-venv"; exit 1; }
 	@touch $@
 
-$(VENV)/.run: $(VENV)/.created requirements/run.txt pyproject.toml
+# The media worker's C helper is compiled on the way where there is a compiler (docs/reference/media.md).
+$(VENV)/.run: $(VENV)/.created requirements/run.txt pyproject.toml $(wildcard src/callwright/media/c/*.c)
 	@echo "Installing what the platform needs (hash-checked wheels, about 90 MB the first time) …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/run.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
@@ -75,4 +76,5 @@ lock-check: $(VENV)/.dev ## fail when the requirement files are not what pyproje
 
 
 clean: ## remove the environment and every cache
+	rm -f src/callwright/media/_helper*.so
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist src/*.egg-info

@@ -1,6 +1,7 @@
 """``python -m bench``: list the measurements; ``python -m bench NAME …``: run some; ``python -m bench all``: run all.
 
-Each prints our figure, the machine's ceiling measured in the same run, and the ratio.
+Each prints our figure, the machine's ceiling measured in the same run, and the ratio. Options behind the name are for
+the measurement, e.g. ``python -m bench calls --rate 300 --seconds 60``; ``--help`` lists those it has.
 """
 
 from __future__ import annotations
@@ -8,10 +9,14 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import sys
+from itertools import dropwhile
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-PARTS = frozenset({"__main__", "load", "ceilings", "node"})  # what measurements are made of
+# What measurements are made of.
+PARTS = frozenset(
+    {"__main__", "bare_invite", "ceilings", "load", "node", "pageless", "pages", "processes", "scene", "sipp"}
+)
 
 
 def measurements() -> dict[str, str]:
@@ -26,13 +31,19 @@ def main(wanted: list[str]) -> int:
         for name, about in found.items():
             print(f"{name:<20} {about}")
         return 0
+    options = list(dropwhile(lambda word: not word.startswith("--"), wanted))
+    wanted = wanted[: len(wanted) - len(options)]
     names = list(found) if wanted == ["all"] else wanted
     if unknown := [name for name in names if name not in found]:
         print(f"no such measurement: {', '.join(unknown)}; there are {', '.join(found)}", file=sys.stderr)
         return 2
     for name in names:
         print(name)
-        importlib.import_module(f"bench.{name}").run()
+        measurement = importlib.import_module(f"bench.{name}")
+        if options:
+            measurement.run(options)
+        else:
+            measurement.run()
     return 0
 
 

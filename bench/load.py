@@ -1,17 +1,20 @@
 """An HTTP load generator as small as it can be, in a process of its own: it must not be what is measured.
 
-``python -m bench.load HOST PORT CLIENTS SECONDS`` reads one request from standard input and sends it over ``CLIENTS``
-connections that are kept alive, the next one as soon as an answer is there; it prints one JSON object.
+``python -m bench.load HOST PORT CLIENTS SECONDS`` reads requests (a JSON list of texts) from standard input and sends
+them in turn over ``CLIENTS`` connections that are kept alive, the next one as soon as an answer is there; it prints one
+JSON object.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -30,11 +33,12 @@ class Load:
     statuses: dict[str, int]
 
 
-def run_load(request: bytes, *, host: str, port: int, clients: int, seconds: float) -> Load:
-    """Run the generator in a process of its own and return what it measured."""
+def run_load(request: bytes | Sequence[bytes], *, host: str, port: int, clients: int, seconds: float) -> Load:
+    """Run the generator with one request, or several in turn, in a process of its own; return what it measured."""
+    several = [request] if isinstance(request, bytes) else request
     done = subprocess.run(
         [sys.executable, "-m", "bench.load", host, str(port), str(clients), str(seconds)],
-        input=request,
+        input=json.dumps([each.decode() for each in several]).encode(),
         stdout=subprocess.PIPE,
         check=True,
     )
@@ -49,8 +53,8 @@ def post(path: str, body: bytes, **headers: str) -> bytes:
 
 
 class _Client(asyncio.Protocol):
-    def __init__(self, request: bytes, latencies: list[float], statuses: Counter[str]) -> None:
-        self._request = request
+    def __init__(self, requests: Iterator[bytes], latencies: list[float], statuses: Counter[str]) -> None:
+        self._requests = requests
         self._latencies = latencies
         self._statuses = statuses
         self._received = b""
@@ -62,7 +66,7 @@ class _Client(asyncio.Protocol):
 
     def _send(self) -> None:
         self._sent_at = time.perf_counter()
-        self._transport.write(self._request)
+        self._transport.write(next(self._requests))
 
     def data_received(self, data: bytes) -> None:
         self._received += data
@@ -81,13 +85,13 @@ def _length(head: bytes) -> int:
     return int(lowered[at:].split(b"\r\n", 1)[0])
 
 
-async def _run(request: bytes, host: str, port: int, clients: int, seconds: float) -> Load:
+async def _run(requests: Iterator[bytes], host: str, port: int, clients: int, seconds: float) -> Load:
     loop = asyncio.get_running_loop()
     latencies: list[float] = []
     statuses: Counter[str] = Counter()
     transports = []
     for _ in range(clients):
-        transport, _ = await loop.create_connection(lambda: _Client(request, latencies, statuses), host, port)
+        transport, _ = await loop.create_connection(lambda: _Client(requests, latencies, statuses), host, port)
         transports.append(transport)
     await asyncio.sleep(WARM_UP_S)
     latencies.clear()
@@ -108,7 +112,8 @@ async def _run(request: bytes, host: str, port: int, clients: int, seconds: floa
 
 def _main() -> None:
     host, port, clients, seconds = sys.argv[1:]
-    found = uvloop.run(_run(sys.stdin.buffer.read(), host, int(port), int(clients), float(seconds)))
+    requests = itertools.cycle([each.encode() for each in json.load(sys.stdin)])
+    found = uvloop.run(_run(requests, host, int(port), int(clients), float(seconds)))
     print(json.dumps({name: getattr(found, name) for name in ("per_second", "p50_ms", "p99_ms", "statuses")}))
 
 

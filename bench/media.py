@@ -28,10 +28,11 @@ import soundfile
 import uvloop
 
 from callwright.engine.media_client import Digit, Leg, LegEvent, MediaClient, MediaLost, WorkerReport
+from callwright.media import helper
 from callwright.media.codec import PCMA
 from callwright.media.sounds import SoundFile
 
-LEGS = int(os.environ.get("CALLWRIGHT_BENCH_LEGS", "400"))
+LEGS = int(os.environ.get("CALLWRIGHT_BENCH_LEGS", "1000"))
 SECONDS = 3.0
 WARM_UP_S = 0.6
 TICK_S = 0.02
@@ -48,6 +49,7 @@ class Shape:
 
     name: str
     events: bool = True
+    helper: bool = True
     prepare: Callable[[Leg, Path], None] | None = None
 
 
@@ -55,6 +57,7 @@ SHAPES = (
     Shape("prompt out, keys as events in"),
     Shape("the same with stereo recording", prepare=lambda leg, folder: leg.record_leg(str(folder / f"{leg.id}.wav"))),
     Shape("the same, keys looked for in the sound", events=False),
+    Shape("prompt and keys without the C helper", helper=False),
 )
 
 
@@ -66,8 +69,11 @@ def run() -> None:
         rng = np.random.default_rng(1)
         soundfile.write(prompt, (2000 * rng.standard_normal(8000 * 20)).astype(np.int16), 8000)
         print(f"  {LEGS} legs, {SECONDS:g} s each; processor time is per 100 legs, in % of a core")
+        print(f"  {helper.state()}")
         _line("ceiling: the bare loop", bare["cpu"], bare)
         for shape in SHAPES:
+            # The workers inherit it.
+            os.environ[helper.SWITCH] = "" if shape.helper else "1"
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 cpu, found = runner.run(_legs(shape, prompt))
             _line(shape.name, cpu, found)

@@ -50,11 +50,12 @@ def basic(user: str, password: str) -> str:
 
 
 @contextmanager
-def bench_node(data: Path, *options: str) -> Iterator[BenchNode]:
-    """Run a node while the block runs."""
+def bench_node(data: Path, *options: str, module: str = "") -> Iterator[BenchNode]:
+    """Run a node while the block runs; ``module`` names one that stands in for the command line's."""
     free = "127.0.0.1:0"
     arguments = ["--data", str(data), "--http", free, "--sip", free, *options]
-    command = [sys.executable, "-c", "from callwright.cli.main import main; main()", "serve", *arguments]
+    program = ["-m", module] if module else ["-c", "from callwright.cli.main import main; main()"]
+    command = [sys.executable, *program, "serve", *arguments]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     link = NodeLink(data / "admin.sock")
     try:

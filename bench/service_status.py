@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from bench.ceilings import hello
-from bench.load import post, run_load
+from bench.load import WARM_UP_S, post, run_load
 from bench.node import BenchNode, bench_node
 from bench.service_start import FORM
 
@@ -33,15 +33,24 @@ def run() -> None:
         began = time.perf_counter()
         references = _start(node, login, STARTS)
         took_s = time.perf_counter() - began
-        body = urlencode({"service_refs": "/".join(references[:REFERENCES])}).encode()
-        request = post("/service_status", body, Authorization=key, Content_Type=FORM, Accept="application/json")
-        ours = run_load(request, host=node.host, port=node.port, clients=CLIENTS, seconds=SECONDS)
-        bare = hello(request, clients=CLIENTS, seconds=CEILING_SECONDS)
+        asked = [references[first : first + REFERENCES] for first in range(0, STARTS, REFERENCES)]
+        requests = [_ask(each, key) for each in asked]
+        spent_s = node.cpu_seconds()
+        ours = run_load(requests, host=node.host, port=node.port, clients=CLIENTS, seconds=SECONDS)
+        spent_s = node.cpu_seconds() - spent_s
+        bare = hello(requests[0], clients=CLIENTS, seconds=CEILING_SECONDS)
     print(f"  service_start, a list of {STARTS:,}             {took_s:9.2f} s   {STARTS / took_s:,.0f} starts/s")
     what = f"service_status of {REFERENCES} references"
     print(f"  {what:<40} {ours.per_second:9,.0f} /s   p50 {ours.p50_ms:6.1f} ms   p99 {ours.p99_ms:6.1f} ms")
+    cost = spent_s / (ours.per_second * (SECONDS + WARM_UP_S)) * 1e6
+    print(f"  the node spent {cost:,.0f} microseconds of processor time a request")
     print(f"  ceiling: bare uvicorn, same request      {bare.per_second:9,.0f} /s")
     print(f"  ratio {ours.per_second / bare.per_second:.2f}; statuses {ours.statuses}")
+
+
+def _ask(references: list[str], key: str) -> bytes:
+    body = urlencode({"service_refs": "/".join(references)}).encode()
+    return post("/service_status", body, Authorization=key, Content_Type=FORM, Accept="application/json")
 
 
 def _start(node: BenchNode, login: str, number: int) -> list[str]:

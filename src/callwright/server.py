@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import gc
 import os
 import random
 import secrets
 import socket
+import ssl
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
@@ -39,10 +41,13 @@ from callwright.engine.interface import CallProgress
 from callwright.engine.media_client import MediaClient
 from callwright.engine.routes import Routes, Sandbox
 from callwright.engine.sip_socket import SipSocket
+from callwright.engine.sip_tls import TlsSettings
 from callwright.engine.trunk_desk import TrunkDesk
+from callwright.engine.trunk_fields import declared_trunks
+from callwright.engine.trunk_setup import Trunk
 from callwright.engine.trunks import Trunks
 from callwright.housekeeping import Keeping, sweep
-from callwright.outbound import queue, recovery
+from callwright.outbound import queue, recovery, redirects
 from callwright.outbound.dispatcher import Dispatcher
 from callwright.outbound.events import StartEvent
 from callwright.outbound.identifiers import Identifiers
@@ -50,8 +55,11 @@ from callwright.records.settings import RateCard, RecordSettings
 from callwright.sip.core import SipCore
 from callwright.sip.guard import GuardSettings
 from callwright.speech import Speech
+from callwright.trace.recorder import MessageTrace
+from callwright.trace.store import TRACE_FOLDER, TraceStore
+from callwright.values.destination import Destination
 from callwright.values.errors import InternalError, OutsideError
-from callwright.values.ids import ServiceReference
+from callwright.values.ids import AccountId, ServiceReference
 from callwright.values.money import Money
 from callwright.web.admin import make_admin_app
 from callwright.web.admin_requests import AdminEdge
@@ -67,9 +75,12 @@ OpenSandbox = Callable[[Speech, Path], AbstractAsyncContextManager[Sandbox]]
 
 COUNT_EVERY_S = 1.0
 KNOW_EVERY_S = 10.0
+STRANGERS_PER_SECOND = 20.0  # SIP requests outside of calls that one unknown address is heard with
+STRANGERS_AT_ONCE = 100
 SWEEP_EVERY_S = 3600.0
 LAG_EVERY_S = 0.5
 LAG_ALARM_S = 0.1
+COLLECT_AFTER = (10_000, 5, 4)  # objects made before the garbage collector looks; then every so many looks further
 PRIVATE_NETWORKS = tuple(
     map(ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "fc00::/7"))
 )
@@ -124,6 +135,7 @@ async def run_node(
                 tasks.create_task(node.warm_up(), name="warm the voice up"),
                 tasks.create_task(node.housekeeping(), name="housekeeping"),
                 tasks.create_task(node.know_neighbours(), name="know neighbours"),
+                tasks.create_task(node.keep_messages(), name="keep SIP messages"),
             ]
             tasks.create_task(node.dispatcher.run(), name="dispatcher")
             tasks.create_task(node.finish_former_life(), name="finish former life")
@@ -135,6 +147,7 @@ async def run_node(
 
 async def _open(settings: Settings, parts: AsyncExitStack, open_sandbox: OpenSandbox | None) -> Node:
     data = settings.data
+    declared = declared_trunks(settings.trunks, file=settings.file or data, environ=os.environ)
     certificate = await asyncio.to_thread(_certificate, settings)
     database = await asyncio.to_thread(Database.open, data / DATABASE_FILE)
     parts.push_async_callback(asyncio.to_thread, database.close)
@@ -143,6 +156,9 @@ async def _open(settings: Settings, parts: AsyncExitStack, open_sandbox: OpenSan
     media_host = await _advertised_media_host(settings)
     sip = await _open_sip(settings)
     parts.push_async_callback(sip.close)
+    trace = _message_trace(settings, sip)
+    if trace is not None:
+        parts.push_async_callback(trace.close)
     media = await MediaClient.start(
         host=settings.sip.host,
         port_range=(settings.rtp.first_port, settings.rtp.last_port),
@@ -160,6 +176,8 @@ async def _open(settings: Settings, parts: AsyncExitStack, open_sandbox: OpenSan
         database=database,
         credentials=credentials,
         sip=sip,
+        trace=trace,
+        declared=declared,
         media=media,
         media_host=media_host,
         speech=speech,
@@ -219,15 +237,49 @@ async def _open_sip(settings: Settings) -> SipSocket:
             contact_port=port,
             new_id=partial(secrets.token_hex, 16),
             user_agent=f"callwright/{__version__}",
-            guard=GuardSettings(hide=settings.sip.hide),
+            guard=GuardSettings(hide=settings.sip.hide, per_second=STRANGERS_PER_SECOND, burst=STRANGERS_AT_ONCE),
         )
 
     try:
-        return await SipSocket.open(host=settings.sip.host, port=settings.sip.port, core_factory=core)
+        return await SipSocket.open(
+            host=settings.sip.host,
+            port=settings.sip.port,
+            core_factory=core,
+            tls=TlsSettings(
+                certificate=settings.sip.certificate,
+                key=settings.sip.key,
+                authorities=settings.sip.authorities,
+                ask_clients=settings.sip.verify_clients,
+                port=settings.sip.tls_port,
+            ),
+        )
+    except ssl.SSLError as problem:
+        raise CannotListenForSip(
+            f"sip.certificate {settings.sip.certificate} and sip.key {settings.sip.key} cannot be used: {problem}"
+        ) from problem
     except OSError as problem:
         raise CannotListenForSip(
             f"cannot listen on sip {settings.sip.host}:{settings.sip.port}: {_why_not_bound(problem)}"
         ) from problem
+
+
+def _message_trace(settings: Settings, sip: SipSocket) -> MessageTrace | None:
+    """Return what keeps the SIP messages of calls, at work; None when they are not kept."""
+    wanted = settings.sip
+    if wanted.trace == "off":
+        return None
+    store = TraceStore(
+        settings.data / TRACE_FOLDER, most_bytes=wanted.trace_megabytes * 1_000_000, keep_days=wanted.trace_days
+    )
+    trace = MessageTrace(
+        store,
+        near=(wanted.advertised_address or sip.address[0], sip.address[1]),
+        clock=time.time,
+        new_id=partial(secrets.token_hex, 16),
+        hide_numbers=wanted.trace_hide_numbers,
+    )
+    sip.trace = trace.saw
+    return trace
 
 
 def _why_not_bound(problem: OSError) -> str:
@@ -291,6 +343,8 @@ class Node:
         database: Database,
         credentials: Credentials,
         sip: SipSocket,
+        trace: MessageTrace | None,
+        declared: list[Trunk],
         media: MediaClient,
         media_host: str,
         speech: Speech,
@@ -303,6 +357,7 @@ class Node:
         self._database = database
         self._sandbox = sandbox
         self._sip = sip
+        self._trace = trace
         self._broadcaster = Broadcaster()
         self._references: dict[str, ServiceReference] = {}  # of the instances and calls that are running
         self._queued = 0
@@ -322,6 +377,7 @@ class Node:
             clock=time.time,
             on_progress=self._call_progressed,
             media_host=media_host,
+            trace=trace,
         )
         self.trunk_desk = TrunkDesk(
             database=database,
@@ -330,6 +386,8 @@ class Node:
             domain=settings.sip_domain,
             clock=time.time,
             new_call_id=lambda: self._identifiers.call(self._identifiers.instance()),
+            declared=declared,
+            file=settings.file,
         )
         self._around = Surroundings(
             engine=self.engine,
@@ -342,11 +400,13 @@ class Node:
             records=self._records,
             max_duration_s=settings.calls.max_duration_s,
             watcher=self._instance_told,
+            may_follow=self._may_follow,
         )
         self.dispatcher = Dispatcher(
             database=database,
             run_instance=self._run_instance,
             refusal=self.engine.refusal,
+            turn_of=self.engine.turn_of,
             identifiers=self._identifiers,
             clock=time.time,
             events=self._start_told,
@@ -371,6 +431,7 @@ class Node:
             node=self._node_facts,
             logs_root=settings.data / "logs",
             trunks=self.trunk_desk,
+            messages=trace,
             calls=self.dispatcher,
         )
         self.addresses = NodeAddresses(
@@ -432,6 +493,7 @@ class Node:
         """Load the numbering data, then the voice, before the first call needs them: that takes a second or two."""
         await asyncio.to_thread(load_all)
         await self._around.speech.warm_up()
+        _settle_memory()
 
     async def housekeeping(self) -> None:
         """Forget, every hour, what has been kept long enough."""
@@ -474,6 +536,11 @@ class Node:
             self._sip.core.guard.know(beside.union(*found.values()))
             await asyncio.sleep(KNOW_EVERY_S)
 
+    async def keep_messages(self) -> None:
+        """Write the SIP messages of calls, unless they are not kept."""
+        if self._trace is not None:
+            await self._trace.run()
+
     async def watch_lag(self) -> None:
         """Warn when the event loop was held up: every call's signalling waits then (ruling 33)."""
         loop = asyncio.get_running_loop()
@@ -485,12 +552,19 @@ class Node:
 
     # --- what its parts ask of each other
 
-    async def _run_instance(self, order: InstanceOrder, before_invite: Callable[[], Awaitable[None]]) -> InstanceResult:
+    async def _run_instance(
+        self, order: InstanceOrder, before_invite: Callable[[bytes], Awaitable[None]]
+    ) -> InstanceResult:
         self._references[order.instance_id] = self._references[order.call_id] = order.reference
         try:
             return await run_instance(order, before_invite, around=self._around)
         finally:
             del self._references[order.instance_id], self._references[order.call_id]
+
+    async def _may_follow(self, account_id: AccountId, dialled: Destination, to: Destination) -> str:
+        return await self._database.read(
+            lambda c: redirects.may_follow(c, account_id, dialled=dialled, to=to, settings=self._records)
+        )
 
     def _start_told(self, event: StartEvent) -> None:
         self._broadcaster.publish(event.reference, event)
@@ -515,7 +589,16 @@ class Node:
             "pid": os.getpid(),
             "live_calls": self.engine.live_calls,
             "sip_dialogs": self._sip.core.dialogs(),
+            "tasks": len(asyncio.all_tasks()),
         }
+
+
+def _settle_memory() -> None:
+    """Leave what start-up made, which stays for good, out of every later garbage collection, and collect less often:
+    looking through it again and again cost a tenth of the processor time of each call, in pauses of all calls at once.
+    """
+    gc.freeze()
+    gc.set_threshold(*COLLECT_AFTER)
 
 
 def _host(host: str) -> str:

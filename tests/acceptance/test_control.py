@@ -67,6 +67,25 @@ def test_a_pause_outlives_the_node(node: Node, service: Service) -> None:
     assert node.wait_over(reference).status == "completed 0"
 
 
+def test_a_retry_that_waits_outlives_a_kill_in_a_pause(node: Node, service: Service) -> None:
+    before = rings(node, BUSY)
+    retried = node.start(service, BUSY, retry={"busy": {"after": 2, "times": 1}})
+    wait_until(
+        lambda: rings(node, BUSY) == before + 1 and node.status_of(retried) == "queued", what="the first attempt's end"
+    )
+    say(node, "pause")
+    waiting = node.start(service, BUSY)
+    node.kill()
+    node.begin()
+    assert (node.status_of(retried), node.status_of(waiting)) == ("queued", "queued")
+    time.sleep(2.5)  # by now the retry is due
+    assert rings(node, BUSY) == before + 1
+    say(node, "resume")
+    over = node.wait_all_over([retried, waiting])
+    assert {one.status for one in over.values()} == {"completed 0"}
+    assert rings(node, BUSY) == before + 3
+
+
 def test_one_running_call_is_hung_up_and_the_others_go_on(node: Node, service: Service) -> None:
     victim, other = node.start(service, NEVER_ANSWERS), node.start(service, NEVER_ANSWERS)
     wait_until(lambda: say(node, "running").count("dialled") == 2, what="two calls that ring")

@@ -1,8 +1,8 @@
-"""A real node without room on its disk, on a disk that became read-only, and without file descriptors.
+"""A real node without room on its disk, whose disk fails or becomes read-only, whose clock jumps, without descriptors.
 
 Starts are refused cleanly, nothing that was acknowledged is lost, and calls that run go on. A failing fsync cannot be
 made from outside a process; what follows from a commit that failed is tested on the database's own level
-(tests/integration/outbound/test_failing_commits.py).
+(tests/integration/outbound/test_failing_commits.py), and jumping clocks in test_dispatcher.py beside it.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ import contextlib
 import http.client
 import os
 import resource
+import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlencode
@@ -108,6 +109,96 @@ def test_a_read_only_folder_is_refused_by_name_and_nothing_in_it_is_lost(tmp_pat
         node.begin()
         node.link.post("/resume", {})
         assert node.wait_over(reference).status == "completed 0"
+
+
+@contextmanager
+def failing_disk(folder: Path) -> Iterator[Callable[[], None]]:
+    """Mount a disk of its own at ``folder`` and yield what makes it fail: the kernel then lets nobody write to it.
+
+    Called again, it is as after a repair: unmounted, checked and mounted anew.
+    """
+    if os.geteuid() != 0 or not shutil.which("mkfs.ext4"):
+        pytest.skip("only root can mount a disk, and only one with mkfs.ext4 can make it")
+    image = folder.parent / "disk.img"
+    with image.open("wb") as file:
+        file.truncate(64 * 1024 * 1024)
+    subprocess.run(["mkfs.ext4", "-q", "-O", "^has_journal", str(image)], check=True)
+    folder.mkdir()
+    mount = ["mount", "-o", "loop,errors=remount-ro", str(image), str(folder)]
+    mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if mounted.returncode:
+        pytest.skip(f"no disk can be made from a file here: {mounted.stderr.strip()}")
+    failed = False
+
+    def fail_or_repair() -> None:
+        nonlocal failed
+        if failed:
+            subprocess.run(["umount", str(folder)], check=True)
+            subprocess.run(["e2fsck", "-fy", str(image)], check=False, capture_output=True)
+            subprocess.run(mount, check=True)
+        else:
+            source = subprocess.run(["findmnt", "-no", "SOURCE", str(folder)], capture_output=True, check=True)
+            device = Path(source.stdout.decode().strip()).name
+            Path(f"/sys/fs/ext4/{device}/trigger_fs_error").write_text("1\n")
+        failed = not failed
+
+    try:
+        elsewhere = folder.parent / "sandbox"
+        elsewhere.mkdir()
+        (folder / "sandbox").symlink_to(elsewhere)
+        yield fail_or_repair
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_a_disk_that_becomes_read_only_refuses_starts_while_calls_go_on_and_loses_nothing(tmp_path: Path) -> None:
+    with (
+        failing_disk(tmp_path / "data") as fail_or_repair,
+        marked_processes() as marked,
+        running_node(tmp_path / "data", marked) as node,
+    ):
+        service = node.add_service("calls", first_page=NOBODY)
+        ringing = node.start(service, NEVER_ANSWERS)
+        wait_until(lambda: node.status_of(ringing) == "running", what="a call that rings")
+        node.link.post("/pause", {})
+        acknowledged = [node.start(service, BUSY) for _ in range(3)]
+        fail_or_repair()
+        refused = [try_start(node, service, calls=1) for _ in range(3)]
+        assert {answer.status for answer in refused} == {503}, refused
+        assert node.is_running
+        assert node.status_of(ringing) == "running"
+        assert {one["status"] for one in node.service_status(*acknowledged).values()} == {"queued"}
+        node.kill()
+        wait_until(lambda: not marked.alive(), what="the end of the node's helpers")
+        fail_or_repair()
+        node.begin()
+        assert node.wait_over(ringing).status == "completed -90"
+        node.link.post("/resume", {})
+        over = node.wait_all_over(acknowledged)
+        assert {one.status for one in over.values()} == {"completed 0"}
+
+
+def test_a_disk_that_takes_no_more_writes_stops_starts_until_it_does_again(tmp_path: Path) -> None:
+    with marked_processes() as marked, running_node(tmp_path / "data", marked) as node:
+        service = node.add_service("calls", first_page=NOBODY)
+        ringing, busy = node.start(service, NEVER_ANSWERS), node.start(service, BUSY)
+        wait_until(lambda: node.status_of(ringing) == "running", what="a call that rings")
+        node.wait_over(busy)
+        pid = node.process.pid
+        _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, hard))  # every write to a file fails from now on
+        try:
+            refused = [try_start(node, service, calls=1) for _ in range(3)]
+            assert {answer.status for answer in refused} <= {503, 507}, refused
+            assert node.status_of(ringing) == "running"
+            time.sleep(2.5)  # its own rounds, of which each finds that it cannot write
+        finally:
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard, hard))
+        assert node.is_running
+        assert node.status_of(ringing) == "running"
+        later = [node.start(service, BUSY) for _ in range(3)]
+        over = node.wait_all_over(later)
+        assert {one.status for one in over.values()} == {"completed 0"}
 
 
 def test_without_file_descriptors_what_runs_goes_on_and_nothing_is_lost(tmp_path: Path) -> None:

@@ -141,7 +141,7 @@ def test_exception_of_before_invite_is_passed_on_and_nothing_is_dialled(in_world
     async def story(world: World) -> None:
         told = Told()
 
-        async def refuse() -> None:
+        async def refuse(saved: bytes) -> None:
             raise LookupError("the stamp was refused")
 
         with pytest.raises(LookupError, match="the stamp was refused"):

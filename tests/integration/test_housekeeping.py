@@ -13,7 +13,7 @@ from tests.support.ledger import INSTANCE, T0, Ledger, begin_instance, open_ledg
 
 from callwright.housekeeping import BATCH, DAY_S, Keeping, Swept, remove_old_files, sweep
 from callwright.outbound import claims, dialling, queue
-from callwright.outbound.queue import UniqueIdConflict
+from callwright.outbound.intake import UniqueIdConflict
 from callwright.outbound.retention import Forgotten, forget_starts
 from callwright.outbound.start import StartState
 from callwright.outbound.tables import attempts, requests, starts

@@ -73,7 +73,7 @@ class Told:
         self.saved = b""
         self.answered_at: float | None = None
 
-    async def before_invite(self) -> None:
+    async def before_invite(self, saved: bytes) -> None:
         await asyncio.sleep(0)
         self.steps.append("before_invite")
         self.inviting.set()

@@ -38,14 +38,21 @@ class PasswordRoutes(Routes):
 
 @dataclass(slots=True)
 class Told:
-    """What the engine told while it placed a call. ``on_answer`` is awaited within ``on_answered``."""
+    """What the engine told while it placed a call: ``invite`` is what it gave to keep until the answer, ``saved`` at
+    the answer. ``on_answer`` is awaited within ``on_answered``.
+    """
 
     steps: list[str] = field(default_factory=list)
+    invite: bytes = b""
     saved: bytes = b""
     on_answer: Callable[[], Awaitable[object]] | None = None
 
-    async def before_invite(self) -> None:
+    async def before_invite(self, saved: bytes) -> None:
         self.steps.append("before_invite")
+        self.invite = saved
+
+    def on_moved(self, saved: bytes) -> None:
+        self.invite = saved
 
     async def on_answered(self, facts: CallFacts, saved: bytes) -> None:
         self.steps.append("on_answered")

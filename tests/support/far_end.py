@@ -10,7 +10,8 @@ from tests.support.rtp_peer import RtpPeer
 from tests.support.sip_sipp import HOST, Ear, sip_socket
 
 from callwright.engine.sip_socket import SipSocket
-from callwright.sip.event import Invited
+from callwright.engine.sip_tls import TlsSettings
+from callwright.sip.event import Invited, Pairs
 
 
 def sdp(
@@ -50,9 +51,15 @@ class FarEnd:
         self.respond(invited, 180)
         return invited
 
-    def respond(self, invited: Invited, code: int, body: bytes = b"") -> None:
-        self.sip.core.respond(invited.handle, code, body=body, now=self.now)
+    def respond(self, invited: Invited, code: int, body: bytes = b"", *, headers: Pairs = ()) -> None:
+        self.sip.core.respond(invited.handle, code, body=body, headers=headers, now=self.now)
         self.sip.pump()
+
+    async def redirect(self, *contacts: str, code: int = 302) -> Invited:
+        """Send the next call elsewhere without ringing."""
+        invited = await self.ear.next(Invited)
+        self.respond(invited, code, headers=tuple(("Contact", contact) for contact in contacts))
+        return invited
 
     async def answer(self, body: bytes | None = None) -> Invited:
         """Ring and answer the next call, with our own sound unless another description is given."""
@@ -78,11 +85,11 @@ class FarEnd:
 
 
 @asynccontextmanager
-async def far_end(*, host: str = HOST) -> AsyncIterator[FarEnd]:
+async def far_end(*, host: str = HOST, tls: TlsSettings | None = None) -> AsyncIterator[FarEnd]:
     """Open a far end on free ports of a loopback address."""
     rtp = await RtpPeer.open(host=host)
     try:
-        async with sip_socket(host=host) as (sip, ear):
+        async with sip_socket(host=host, tls=tls) as (sip, ear):
             yield FarEnd(sip, ear, rtp)
     finally:
         rtp.close()

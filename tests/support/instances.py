@@ -80,10 +80,10 @@ class Scene:
     async def run(self, order: InstanceOrder) -> InstanceResult:
         return await run_instance(order, self.opening(order), around=self.around)
 
-    def opening(self, order: InstanceOrder) -> Callable[[], Any]:
+    def opening(self, order: InstanceOrder) -> Callable[[bytes], Any]:
         """Return a ``before_invite`` that opens the records, as the dispatcher's does."""
 
-        async def before_invite() -> None:
+        async def before_invite(saved: bytes) -> None:
             await self.around.database.write(lambda c: _open_records(c, order))
 
         return before_invite

@@ -24,7 +24,7 @@ from callwright.outbound import queue
 from callwright.outbound.dispatcher import Dispatcher
 from callwright.outbound.events import StartEvent, Step
 from callwright.outbound.identifiers import Identifiers
-from callwright.outbound.queue import Enqueued
+from callwright.outbound.intake import Enqueued
 from callwright.outbound.request import StartRequest
 from callwright.outbound.start import StartState, StartStatus
 from callwright.outbound.tables import starts
@@ -138,13 +138,13 @@ def instance_without_pages(
     talk_s: float = 0.0,
     clock: Callable[[], float] = time.time,
     reached: Callable[[str, str], None] = lambda step, call: None,
-) -> Callable[[InstanceOrder, Callable[[], Awaitable[None]]], Awaitable[InstanceResult]]:
+) -> Callable[[InstanceOrder, Callable[[bytes], Awaitable[None]]], Awaitable[InstanceResult]]:
     """Return a ``run_instance`` that calls, talks for ``talk_s`` seconds, hangs up and closes the records.
 
     ``reached`` is told "answered", "hung_up", "recorded" and "closed" when that has happened, with the call.
     """
 
-    async def run(order: InstanceOrder, before_invite: Callable[[], Awaitable[None]]) -> InstanceResult:
+    async def run(order: InstanceOrder, before_invite: Callable[[bytes], Awaitable[None]]) -> InstanceResult:
         async def on_answered(facts: CallFacts, dialog: bytes) -> None:
             at = facts.answered_at or clock()
             await database.write(lambda c: ledger.mark_answered(c, order.call_id, at, dialog))
@@ -202,11 +202,11 @@ class Flaky:
     async def read(self, fn: Callable[[Connection], T]) -> T:
         return await self.database.read(fn)
 
-    async def write(self, fn: Callable[[Connection], T]) -> T:
+    async def write(self, fn: Callable[[Connection], T], *, lasting: bool = True) -> T:
         if self.fails_before:
             self.fails_before -= 1
             raise DatabaseUnavailable("the disk is full")
-        result = await self.database.write(fn)
+        result = await self.database.write(fn, lasting=lasting)
         if self.fails_after:
             self.fails_after -= 1
             raise DatabaseUnavailable("the disk went away after the commit")
@@ -254,6 +254,7 @@ def make_dispatcher(database: Database, engine: Engine, **other: Any) -> Dispatc
     defaults: dict[str, Any] = {
         "run_instance": instance_without_pages(database, engine),
         "refusal": engine.refusal,
+        "turn_of": engine.turn_of,
         "identifiers": counted_identifiers(first=1_000_000 * database.incarnation),
         "clock": time.time,
     }

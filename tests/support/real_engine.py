@@ -18,7 +18,9 @@ from callwright.engine.engine import CallEngine
 from callwright.engine.interface import CallProgress
 from callwright.engine.media_client import MediaClient
 from callwright.engine.routes import Routes, Sandbox
+from callwright.engine.sip_names import Names
 from callwright.engine.sip_socket import SipSocket
+from callwright.engine.sip_tls import TlsSettings
 from callwright.engine.trunk_setup import Trunk
 from callwright.engine.trunks import Trunks
 from callwright.sandbox.process import start_sandbox
@@ -69,6 +71,9 @@ async def real_engine(
     timers: Timers | None = None,
     rtp_ports: tuple[int, int] = RTP_PORTS,
     clock: Callable[[], float] = time.time,
+    names: Names | None = None,
+    tls: TlsSettings | None = None,
+    advertised: str = "",
 ) -> AsyncIterator[RealEngine]:
     """Open an engine on free ports and close it with everything it started; nothing of it may be left then."""
     progress: list[CallProgress] = []
@@ -76,8 +81,13 @@ async def real_engine(
         host=host,
         port=0,
         core_factory=lambda host, port: SipCore(
-            contact_host=host, contact_port=port, new_id=partial(secrets.token_hex, 16), timers=timers or Timers()
+            contact_host=advertised or host,
+            contact_port=port,
+            new_id=partial(secrets.token_hex, 16),
+            timers=timers or Timers(),
         ),
+        names=names,
+        tls=tls,
     )
     try:
         media = await MediaClient.start(host=host, port_range=rtp_ports)

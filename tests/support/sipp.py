@@ -175,11 +175,12 @@ def answering(
     pause_ms: int = 0,
     echo: bool = False,
     repeats: bool = True,
+    number: str = "",
     limit_s: float = 30.0,
 ) -> Iterator[Sipp]:
     """Run a scenario as the called side. `echo` sends received RTP back; `pause_ms` is the scenario's pause.
 
-    `repeats` False leaves repetitions, sent and received, to the scenario (SIPp's -nr).
+    `repeats` False leaves repetitions, sent and received, to the scenario (SIPp's -nr); `number` is its `[number]`.
     """
     with _running(
         scenario,
@@ -189,7 +190,7 @@ def answering(
         rate=10,
         echo=echo,
         repeats=repeats,
-        number="",
+        number=number,
         limit_s=limit_s,
     ) as sipp:
         sipp.wait_bound()

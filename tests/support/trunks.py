@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from callwright.engine.sip_socket import SipSocket
+from callwright.engine.sip_tls import TlsSettings
 from callwright.engine.trunk_setup import Trunk
 from callwright.engine.trunks import Trunks
 from callwright.sip.core import SipCore
@@ -24,11 +25,12 @@ def trunk(name: str, port: int, **fields: Any) -> Trunk:
     return Trunk(**(plain | fields))
 
 
-async def open_socket() -> SipSocket:
+async def open_socket(tls: TlsSettings | None = None) -> SipSocket:
     """Open a SIP socket on a free port."""
     return await SipSocket.open(
         host=HOST,
         port=0,
+        tls=tls,
         core_factory=lambda host, port: SipCore(
             contact_host=host, contact_port=port, new_id=partial(secrets.token_hex, 16)
         ),
@@ -36,9 +38,9 @@ async def open_socket() -> SipSocket:
 
 
 @asynccontextmanager
-async def trunks_alone(*set_up: Trunk) -> AsyncIterator[Trunks]:
+async def trunks_alone(*set_up: Trunk, tls: TlsSettings | None = None) -> AsyncIterator[Trunks]:
     """Watch trunks; leaving the block takes registrations back."""
-    sip = await open_socket()
+    sip = await open_socket(tls)
     trunks = Trunks(sip=sip, chance=random.random)
     sip.on_event = trunks.link.take
     try:

@@ -6,6 +6,7 @@ for each account and address, before a password is hashed.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -28,12 +29,13 @@ _MAX_ROWS = 10_000
 class DenialReason(StrEnum):
     WRONG = "wrong"  # 401
     OTHER_CLOUD = "other_cloud"  # 403: the user name begins with a cloud id that is not served here
-    THROTTLED = "throttled"  # 429: try again after ``retry_after_s``
+    THROTTLED = "throttled"  # 429: too many failures; try again after ``retry_after_s``
+    BUSY = "busy"  # 429: so many passwords are being checked that one more would only make it worse; likewise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Denial:
-    """Why a request is refused. ``retry_after_s`` is above 0 exactly for throttled ones."""
+    """Why a request is refused. ``retry_after_s`` is above 0 exactly for throttled and busy."""
 
     reason: DenialReason
     retry_after_s: float = 0.0
@@ -57,6 +59,8 @@ def split_user_name(text: str) -> UserName | None:
 
 
 Login = TypeVar("Login")
+T = TypeVar("T")
+_Who = tuple[str, str, str]  # cloud, account, address
 
 
 class _FreshRows(Generic[Login]):
@@ -92,6 +96,28 @@ class _Throttled(Exception):
         self.wait_s = wait_s
 
 
+class _Tries:
+    """Passwords that are being hashed, by who sent them."""
+
+    def __init__(self) -> None:
+        self._ends: dict[_Who, list[asyncio.Event]] = {}
+
+    def under_way(self, who: _Who) -> bool:
+        return who in self._ends
+
+    def begin(self, who: _Who) -> None:
+        self._ends.setdefault(who, []).append(asyncio.Event())
+
+    def end(self, who: _Who) -> None:
+        ends = self._ends[who]
+        ends.pop().set()
+        if not ends:
+            del self._ends[who]
+
+    async def next_end(self, who: _Who) -> None:
+        await self._ends[who][-1].wait()
+
+
 class Credentials:
     """Checks credentials for one event loop; ``close`` ends its threads.
 
@@ -109,6 +135,7 @@ class Credentials:
         self._clock = clock
         self._monotonic = monotonic
         self._throttle = Throttle()
+        self._tries = _Tries()
         self._passwords = PasswordChecker()
         self._accounts: _FreshRows[AccountLogin] = _FreshRows(monotonic)
         self._services: _FreshRows[ServiceLogin] = _FreshRows(monotonic)
@@ -128,23 +155,37 @@ class Credentials:
         if cloud_id not in self._cloud_ids:
             return Denial(reason=DenialReason.OTHER_CLOUD)
         who = (cloud_id, user_key(username), address)
-        try:
+        tried = False
+
+        def count_try() -> None:
+            nonlocal tried
+            self._hold_back(who)
+            # Counted as a failure before its hash is worked out, so that guesses sent all at once are counted too.
+            self._throttle.failed(who, self._monotonic())
+            self._tries.begin(who)
+            tried = True
+
+        async def check() -> tuple[Account, Service] | Denial:
             self._hold_back(who)
             found = await self._services.get(
                 (cloud_id, who[1], service_name),
                 lambda: db.read(lambda c: store.service_login(c, cloud_id, username, service_name)),
             )
             right = await self._passwords.check(
-                found.password_hash if found else None, password, before_hashing=lambda: self._count_try(who)
+                found.password_hash if found else None, password, before_hashing=count_try
             )
-        except _Throttled as throttled:
-            return Denial(reason=DenialReason.THROTTLED, retry_after_s=throttled.wait_s)
+            if found is None or not right:
+                return Denial(reason=DenialReason.WRONG)
+            self._throttle.succeeded(who)
+            return found.account, found.service
+
+        try:
+            return await self._in_turn(who, check)
         except TooBusy:
-            return Denial(reason=DenialReason.THROTTLED, retry_after_s=_BUSY_WAIT_S)
-        if found is None or not right:
-            return Denial(reason=DenialReason.WRONG)
-        self._throttle.succeeded(who)
-        return found.account, found.service
+            return Denial(reason=DenialReason.BUSY, retry_after_s=_BUSY_WAIT_S)
+        finally:
+            if tried:
+                self._tries.end(who)
 
     async def check_access_key(
         self, db: Database, cloud_id: str, username: str, key: str, *, address: str = ""
@@ -153,10 +194,15 @@ class Credentials:
         if cloud_id not in self._cloud_ids:
             return Denial(reason=DenialReason.OTHER_CLOUD)
         who = (cloud_id, user_key(username), address)
-        try:
+
+        async def check() -> Account | Denial:
             self._hold_back(who)
-        except _Throttled as throttled:
-            return Denial(reason=DenialReason.THROTTLED, retry_after_s=throttled.wait_s)
+            return await self._check_access_key(db, who, key)
+
+        return await self._in_turn(who, check)
+
+    async def _check_access_key(self, db: Database, who: _Who, key: str) -> Account | Denial:
+        cloud_id, username, _ = who
         login = await self._accounts.get(who[:2], lambda: db.read(lambda c: store.account_login(c, cloud_id, username)))
         given = access_key_digest(key)
         current = same_digest(given, login.key_sha256 if login else None)
@@ -172,12 +218,17 @@ class Credentials:
             self._accounts.forget()
         return login.account
 
-    def _hold_back(self, who: tuple[str, str, str]) -> None:
+    async def _in_turn(self, who: _Who, check: Callable[[], Awaitable[T | Denial]]) -> T | Denial:
+        """Do a check. One that is held back by others that are under way, which may yet be right, waits for them."""
+        while True:
+            try:
+                return await check()
+            except _Throttled as throttled:
+                if not self._tries.under_way(who):
+                    return Denial(reason=DenialReason.THROTTLED, retry_after_s=throttled.wait_s)
+            await self._tries.next_end(who)
+
+    def _hold_back(self, who: _Who) -> None:
         wait_s = self._throttle.wait_s(who, self._monotonic())
         if wait_s > 0:
             raise _Throttled(wait_s)
-
-    def _count_try(self, who: tuple[str, str, str]) -> None:
-        """Count a failure before its hash is worked out, so that guesses sent all at once are counted too."""
-        self._hold_back(who)
-        self._throttle.failed(who, self._monotonic())

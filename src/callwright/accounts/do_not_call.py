@@ -14,14 +14,17 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select
 
 from callwright.accounts.numbers import canonical
 from callwright.accounts.tables import do_not_call
+from callwright.db.prepared import Prepared
 from callwright.values.errors import RequestError
 from callwright.values.ids import AccountId
 
 MAX_NOTE_CHARS = 200
 _CHUNK = 1000  # numbers in one statement
 
-_one = select(do_not_call.c.number).where(
-    do_not_call.c.account_id == bindparam("of"), do_not_call.c.number == bindparam("called")
+_one = Prepared(
+    select(do_not_call.c.number).where(
+        do_not_call.c.account_id == bindparam("of"), do_not_call.c.number == bindparam("called")
+    )
 )
 
 
@@ -96,7 +99,7 @@ def remove(c: Connection, account_id: AccountId, numbers: Collection[str]) -> in
 
 def is_blocked(c: Connection, account_id: AccountId, number: str) -> bool:
     """Return whether one canonical number is on a list."""
-    return c.execute(_one, {"of": account_id, "called": number}).first() is not None
+    return _one.first(c, {"of": account_id, "called": number}) is not None
 
 
 def blocked(c: Connection, account_id: AccountId, numbers: Iterable[str]) -> set[str]:

@@ -7,18 +7,19 @@ from sqlalchemy import Connection, RowMapping, bindparam, delete, insert, select
 
 from callwright.accounts.rules import NO_RULES, Rules
 from callwright.accounts.tables import account_rules
+from callwright.db.prepared import Prepared, Row
 from callwright.values.ids import AccountId
 
-_rules_for = select(account_rules).where(account_rules.c.account_id == bindparam("of"))
+_rules_for = Prepared(select(account_rules).where(account_rules.c.account_id == bindparam("of")))
 
 
 def rules_for(c: Connection, account_id: AccountId) -> Rules:
     """Return the rules of an account."""
-    row = c.execute(_rules_for, {"of": account_id}).mappings().first()
+    row = _rules_for.first(c, {"of": account_id})
     return NO_RULES if row is None else rules_of(row)
 
 
-def rules_of(row: RowMapping) -> Rules:
+def rules_of(row: RowMapping | Row) -> Rules:
     """Return the rules in the row of an account joined to its rules, the default ones when it has none."""
     if row["account_id"] is None:
         return NO_RULES

@@ -79,15 +79,19 @@ class Service:
     uas_application_name: str
 
 
-_NAME = re.compile(r"[^/\x00-\x1f\x7f]{1,255}")
+_NAME = re.compile(r"[^/:\x00-\x1f\x7f]{1,255}")
 
 
 def check_service_name(name: str) -> str:
-    """Return ``name``, or raise ``RequestError``: "/" would make user names of Basic authorisation ambiguous."""
+    """Return ``name``, or raise ``RequestError``.
+
+    The name is part of a user name of Basic authorisation, whose parts end at "/" and which ends at ":" (RFC 7617
+    section 2): with either in it nobody could log in.
+    """
     if not _NAME.fullmatch(name) or name != name.strip():
         raise RequestError(
-            f"the service name '{name[:60]}' must have 1 to 255 characters without '/' and control characters, and "
-            "must not begin or end with a space",
+            f"the service name '{name[:60]}' must have 1 to 255 characters without '/', ':' and control characters "
+            "(it is part of the user name clients log in with), and must not begin or end with a space",
             field="name",
         )
     return name

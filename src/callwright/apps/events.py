@@ -28,6 +28,9 @@ class EventKind(StrEnum):
     ENDED = "ended"  # the return code
 
 
+_WORDS = {kind: kind.value.replace("_", " ") for kind in EventKind}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceEvent:
     """One thing that happened. ``at`` is epoch seconds; ``text`` is fit for people and has no secrets."""
@@ -61,7 +64,7 @@ class Journal:
     def tell(self, kind: EventKind, text: str = "", *, seconds: float | None = None, level: Level = Level.INFO) -> None:
         """Tell that something happened."""
         took = "" if seconds is None else f" ({seconds:.3f} s)"
-        self.log.line(level, f"{kind.replace('_', ' ')}: {text}{took}" if text else kind.replace("_", " "))
+        self.log.line(level, f"{_WORDS[kind]}: {text}{took}" if text else _WORDS[kind])
         self._watcher(
             InstanceEvent(
                 instance_id=self._instance_id,

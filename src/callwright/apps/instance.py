@@ -34,6 +34,7 @@ from callwright.records import ledger
 from callwright.records.settings import DEFAULT_SETTINGS, RecordSettings
 from callwright.speech import Speech
 from callwright.values.destination import Destination
+from callwright.values.errors import OutsideError
 from callwright.values.ids import AccountId, CallId, InstanceId, ServiceReference
 from callwright.values.outcome import EndedBy, Outcome, answered_outcome, failed_outcome
 from callwright.values.times import rest_log_name
@@ -77,9 +78,15 @@ def _nobody_watches(event: InstanceEvent) -> None:
     pass
 
 
+async def _nothing_is_followed(account: AccountId, dialled: Destination, to: Destination) -> str:
+    return "redirections to other numbers are not followed here"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What the node gives its instances. ``watcher`` is told what happens; it must not raise and must not wait."""
+    """What the node gives its instances. ``watcher`` is told what happens; it must not raise and must not wait.
+    ``may_follow`` says why a call of an account to one number may not be redirected to another, "" when it may.
+    """
 
     engine: Engine
     database: Database
@@ -91,6 +98,7 @@ class Surroundings:
     records: RecordSettings = DEFAULT_SETTINGS
     max_duration_s: float = MAX_CALL_DURATION_S
     watcher: Callable[[InstanceEvent], None] = field(default=_nobody_watches)
+    may_follow: Callable[[AccountId, Destination, Destination], Awaitable[str]] = field(default=_nothing_is_followed)
 
     def log_folder(self, account: AccountId) -> Path:
         """Where the logs of an account's REST instances are; names below it are those of ``log_filename``."""
@@ -98,11 +106,12 @@ class Surroundings:
 
 
 async def run_instance(
-    order: InstanceOrder, before_invite: Callable[[], Awaitable[None]], *, around: Surroundings
+    order: InstanceOrder, before_invite: Callable[[bytes], Awaitable[None]], *, around: Surroundings
 ) -> InstanceResult:
     """Run one instance to its end.
 
-    ``before_invite`` is awaited right before the INVITE leaves: it stamps the start and opens both records, or raises.
+    ``before_invite`` is awaited right before the INVITE leaves: it stamps the start and opens both records, the call's
+    with the bytes it is given (what cancels it in another life), or raises.
     What is raised before it has returned is passed on, and nothing happened. After it, cancelling ends the instance in
     an orderly way before the cancellation is passed on.
     """
@@ -171,7 +180,7 @@ class _Instance:
     def __init__(
         self,
         order: InstanceOrder,
-        before_invite: Callable[[], Awaitable[None]],
+        before_invite: Callable[[bytes], Awaitable[None]],
         around: Surroundings,
         journal: Journal,
         application: WebApplication,
@@ -188,6 +197,7 @@ class _Instance:
         self._call: Call | None = None
         self._stamped = False
         self._cancelled = False
+        self._moving: list[asyncio.Task[None]] = []
         self._return_code = return_codes.INTERNAL
         self._stop_name = journal.log.name
 
@@ -231,7 +241,11 @@ class _Instance:
         """Place the call and run the application on it; return the return code."""
         try:
             self._call = await self._around.engine.place(
-                self._call_order(), before_invite=self._stamp, on_answered=self._answered
+                self._call_order(),
+                before_invite=self._stamp,
+                on_answered=self._answered,
+                may_follow=self._may_follow,
+                on_moved=self._moved,
             )
         except CallFailed as failed:
             if not self._stamped:
@@ -256,8 +270,21 @@ class _Instance:
         problem = await runner.run(self._application, stage)
         return return_codes.COMPLETED if problem is None else return_codes.code_of(problem.kind)
 
-    async def _stamp(self) -> None:
-        await self._before_invite()
+    async def _may_follow(self, to: Destination) -> str:
+        return await self._around.may_follow(self._order.account_id, self._order.destination, to)
+
+    def _moved(self, saved: bytes) -> None:
+        self._moving.append(asyncio.create_task(self._save_move(saved), name=f"save move of {self._order.call_id}"))
+
+    async def _save_move(self, saved: bytes) -> None:
+        try:
+            await self._around.database.write(lambda c: ledger.save_call(c, self._order.call_id, saved))
+        except OutsideError as failure:
+            # Only a crash in the next moments would need it; the call itself goes on.
+            logger.warning("A call's new place was not written", action="move_not_written", reason=str(failure))
+
+    async def _stamp(self, saved: bytes) -> None:
+        await self._before_invite(saved)
         self._stamped = True
         self._journal.tell(EventKind.DIALLING, self._order.destination.prefixed)
 
@@ -266,7 +293,9 @@ class _Instance:
         answered_at = facts.answered_at if facts.answered_at is not None else self._around.clock()
         self._journal.tell(EventKind.ANSWERED)
         await self._around.database.write(
-            lambda c: ledger.mark_answered(c, self._order.call_id, answered_at, dialog, initiated_at=facts.initiated_at)
+            lambda c: ledger.mark_answered(
+                c, self._order.call_id, answered_at, dialog, initiated_at=facts.initiated_at, trunk=facts.trunk
+            )
         )
 
     # --- ending
@@ -334,6 +363,7 @@ class _Instance:
         )
 
     async def _leave(self) -> None:
+        await asyncio.gather(*self._moving)
         await self._application.drop_notifications()
         await self._journal.log.close(self._stop_name)
 

@@ -16,16 +16,19 @@ from pathlib import Path
 
 import typer
 
-from callwright.cli.node_link import NodeLink, NoNode
+from callwright.cli.node_link import NodeLink, NodeRefused, NoNode
 from callwright.cli.options import Config, Data
 from callwright.config.binding import check_binding
 from callwright.config.errors import SettingsError
 from callwright.config.load import load_settings
 from callwright.config.settings import Settings
+from callwright.engine.trunk_fields import declared_trunks
 from callwright.speech import available_engines
+from callwright.values.errors import RequestError
 
 FREE_BYTES_WANTED = 500_000_000
 DESCRIPTORS_WANTED = 4096
+_GRADES = {"good": "ok", "note": "note", "bad": "bad"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +41,7 @@ class Finding:
 
 
 def doctor(data: Data = None, config: Config = None) -> None:
-    """Look at ports, folder, database, voices and limits; exit code 1 when something will not work."""
+    """Look at ports, folder, database, trunks, voices and limits; exit code 1 when something will not work."""
     settings = load_settings(environ=os.environ, config_file=config, overrides={"data": data})
     findings = list(_look(settings))
     for finding in findings:
@@ -56,6 +59,7 @@ def _look(settings: Settings) -> Iterator[Finding]:
         yield _port("http port", settings.http.host, settings.http.port, socket.SOCK_STREAM)
         yield _port("sip port", settings.sip.host, settings.sip.port, socket.SOCK_DGRAM)
     yield _binding(settings)
+    yield from _trunks(settings, running)
     yield _rtp(settings)
     yield _descriptors()
     yield from _voices()
@@ -109,6 +113,40 @@ def _binding(settings: Settings) -> Finding:
     except SettingsError as problem:
         return Finding(grade="bad", what="exposure", detail=str(problem))
     return Finding(grade="ok", what="exposure", detail=f"web services on {settings.http.host}")
+
+
+def _trunks(settings: Settings, running: Finding) -> Iterator[Finding]:
+    """Look the trunks over through the running node; without one only what the configuration file declares."""
+    if running.grade != "ok":
+        yield _declared(settings)
+        return
+    link = NodeLink(settings.admin_socket)
+    trunks = link.get("/trunks")["trunks"]
+    if not trunks:
+        detail = "none: real telephone numbers need one, callwright trunk add NAME --host HOST"
+        yield Finding(grade="note", what="trunks", detail=detail)
+    for trunk in trunks:
+        what = f"trunk {trunk['name']}"
+        if not trunk["enabled"]:
+            yield Finding(grade="note", what=what, detail="disabled: callwright trunk enable")
+            continue
+        try:
+            found = link.post("/trunks/test", {"name": trunk["name"]})["findings"]
+        except NodeRefused as problem:  # removed a moment ago
+            yield Finding(grade="note", what=what, detail=str(problem))
+            continue
+        for each in found:
+            yield Finding(grade=_GRADES[each["verdict"]], what=what, detail=each["text"])
+
+
+def _declared(settings: Settings) -> Finding:
+    try:
+        declared = declared_trunks(settings.trunks, file=settings.file or settings.data, environ=os.environ)
+    except RequestError as problem:
+        return Finding(grade="bad", what="trunks", detail=str(problem))
+    names = ", ".join(trunk.name for trunk in declared)
+    detail = f"{names} declared in {settings.file}; " if names else ""
+    return Finding(grade="note", what="trunks", detail=f"{detail}a running node looks them over: callwright serve")
 
 
 def _rtp(settings: Settings) -> Finding:

@@ -63,6 +63,10 @@ def _show_start(found: dict[str, Any]) -> None:
         cause = f"{call['hangup_cause']}: " if call["hangup_cause"] else ""
         _show({"call": f"{call['call_id']} to {call['to']}", "": f"placed {call['placed']}{answered}{ended}"})
         _show({"": cause + call["in_words"]})
+        said = f"{call['detail']} (Q.850 cause {call['q850']})" if call["q850"] else call["detail"]
+        _show({"said": said, "trunk": call["trunk"]})
+    if found["calls"]:
+        _show({"messages": f"callwright ladder {found['reference']}"})
     for error in found["errors"]:
         _show({"error": f"{error['code']}: {error['text']}", "": error["what_to_do"]})
     _show({"log": found["log"]})

@@ -21,6 +21,7 @@ from callwright.cli import (
     doctor,
     donotcall,
     explain,
+    ladder,
     queues,
     rates,
     sandbox,
@@ -48,11 +49,13 @@ app.add_typer(donotcall.app, name="donotcall", help="Numbers an account must not
 app.command("call")(calls.call)
 app.command("status")(calls.status)
 app.command("cancel")(calls.cancel)
+app.command("job")(calls.job)
 app.command("running")(control.running)
 app.command("pause")(control.pause)
 app.command("resume")(control.resume)
 app.command("hangup")(control.hangup)
 app.command("explain")(explain.explain)
+app.command("ladder")(ladder.ladder)
 app.command("sandbox")(sandbox.sandbox)
 app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import sys
 from collections.abc import Callable
@@ -72,6 +73,8 @@ def serve(
         },
     )
     os.umask(0o077)  # tokens, recordings and logs of customers are for the node's own user only
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # connections, calls and files: many shells allow 1,024
     setup_log(level=settings.log.level, format=settings.log.format)
     if personas is not None and not sandbox:
         raise SettingsError("--personas needs --sandbox: they are telephones of the simulated phone network")

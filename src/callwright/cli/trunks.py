@@ -1,8 +1,9 @@
-"""``callwright trunk``: add, list, show, enable, disable, remove, test."""
+"""``callwright trunk``: add, edit, list, show, enable, disable, remove, test."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -81,14 +82,91 @@ def add(
     typer.echo(f"see what it says: callwright trunk test {trunk['name']}")
 
 
+@app.command("edit")
+def edit(
+    name: Annotated[str, typer.Argument(help="The trunk to change.")],
+    host: Annotated[str | None, typer.Option(help="Host name or address of the trunk.")] = None,
+    port: Annotated[int | None, typer.Option(help="Its port; 0: by SRV, else 5060, TLS 5061.")] = None,
+    transport: Annotated[str | None, typer.Option(help="udp, tcp or tls.")] = None,
+    prefix: Annotated[
+        list[str] | None,
+        typer.Option(help="DIGITS[:PRIORITY[:WEIGHT]] of numbers it carries, in place of all before; repeatable."),
+    ] = None,
+    user: Annotated[str | None, typer.Option(help='User name of its digest authentication, "" for none.')] = None,
+    password: Annotated[str | None, typer.Option(help="Password of that user; kept sealed.")] = None,
+    register: Annotated[
+        bool | None, typer.Option("--register/--no-register", help="Keep this node registered there.")
+    ] = None,
+    expires: Annotated[int | None, typer.Option(help="Seconds a registration asks for.")] = None,
+    from_user: Annotated[str | None, typer.Option(help='User of From, "" for the caller id.')] = None,
+    from_domain: Annotated[str | None, typer.Option(help="Domain of From and of the registration.")] = None,
+    assert_identity: Annotated[
+        bool | None,
+        typer.Option("--assert-identity/--no-assert-identity", help="Send the caller id as P-Asserted-Identity."),
+    ] = None,
+    withhold: Annotated[
+        bool | None, typer.Option("--withhold/--no-withhold", help="Hide the caller id from the person called.")
+    ] = None,
+    strip: Annotated[str | None, typer.Option(help="Digits taken off the front of called numbers.")] = None,
+    prepend: Annotated[str | None, typer.Option("--add", help="Digits put in front of called numbers.")] = None,
+    plus: Annotated[bool | None, typer.Option("--plus/--no-plus", help="Write numbers with a leading +.")] = None,
+    codec: Annotated[
+        list[str] | None, typer.Option(help="Codec to offer, the favourite first, in place of all before; repeatable.")
+    ] = None,
+    max_calls: Annotated[int | None, typer.Option(help="Calls at the same time at most; 0: any number.")] = None,
+    max_cps: Annotated[float | None, typer.Option(help="Calls per second at most; 0: any number.")] = None,
+    check_every: Annotated[
+        float | None, typer.Option(help="Seconds between health checks (OPTIONS), 0 for none.")
+    ] = None,
+    data: Data = None,
+) -> None:
+    """Change a trunk from the next call on; what is not given stays as it was, and calls that are up go on."""
+    given = {
+        "host": host,
+        "port": port,
+        "transport": transport.lower() if transport is not None else None,
+        "prefixes": prefix or None,
+        "user": user,
+        "password": password,
+        "register": register,
+        "expires_s": expires,
+        "from_user": from_user,
+        "from_domain": from_domain,
+        "assert_identity": assert_identity,
+        "withhold": withhold,
+        "strip": strip,
+        "add": prepend,
+        "plus": plus,
+        "codecs": codec or None,
+        "max_calls": max_calls,
+        "max_cps": max_cps,
+        "check_every_s": check_every,
+    }
+    changes = {key: value for key, value in given.items() if value is not None}
+    if not changes:
+        raise typer.BadParameter("say what shall be different, for example --max-cps 5")
+    node_link(data).post("/trunks/edit", {"name": name, **changes})
+    typer.echo(f"trunk {name} is changed: {', '.join(changes)}")
+
+
 @app.command("list")
 def list_trunks(data: Data = None) -> None:
     """List the trunks: where they are, how they do, how fast they get calls."""
     rows = [
-        (t["name"], _where(t), _carries(t), _state(t), _calls(t), _rate(t), str(t["invites"]), str(t["passed_on"]))
+        (
+            t["name"],
+            _where(t),
+            _carries(t),
+            _state(t),
+            _calls(t),
+            _rate(t),
+            str(t["invites"]),
+            str(t["passed_on"]),
+            Path(t["source"]).name or "stored",
+        )
         for t in node_link(data).get("/trunks")["trunks"]
     ]
-    head = ("trunk", "where", "numbers", "state", "calls", "calls/s", "sent", "passed on")
+    head = ("trunk", "where", "numbers", "state", "calls", "calls/s", "sent", "passed on", "set up in")
     show_table(head, rows, empty="no trunk yet; add one with `callwright trunk add NAME --host HOST`")
 
 
@@ -161,4 +239,7 @@ def _calls(trunk: dict[str, Any]) -> str:
 def _rate(trunk: dict[str, Any]) -> str:
     if trunk["rate"] is None:
         return "any"
-    return f"{trunk['rate']:.3g}" + (" (lowered: it pushed back)" if trunk["lowered"] else "")
+    why = "lowered: it pushed back"
+    if trunk["resting_for_s"] is not None:
+        why += f", wants rest for {trunk['resting_for_s']:.0f} s"
+    return f"{trunk['rate']:.3g}" + (f" ({why})" if trunk["lowered"] else "")

@@ -9,23 +9,27 @@
 """
 
 from callwright.client.asynchronous import AsyncClient
+from callwright.client.calls import Again, Call, CallingHours, Retry
 from callwright.client.errors import NotReached, StillRunning, WebServiceError
-from callwright.client.requests import Call
-from callwright.client.results import Adr, ApplicationStatus, Cdr, ErrorReport, Fdr, Job, Queue, Started, Status
+from callwright.client.results import Adr, ApplicationStatus, Cdr, ErrorReport, Fdr, Health, Job, Queue, Started, Status
 from callwright.client.synchronous import Client
 
 __all__ = [
     "Adr",
+    "Again",
     "ApplicationStatus",
     "AsyncClient",
     "Call",
+    "CallingHours",
     "Cdr",
     "Client",
     "ErrorReport",
     "Fdr",
+    "Health",
     "Job",
     "NotReached",
     "Queue",
+    "Retry",
     "Started",
     "Status",
     "StillRunning",

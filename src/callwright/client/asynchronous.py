@@ -11,9 +11,10 @@ from typing import Self
 import aiohttp
 
 from callwright.client import requests
+from callwright.client.calls import Call
 from callwright.client.errors import NotReached, StillRunning
-from callwright.client.requests import Account, Asked, Call
-from callwright.client.results import ApplicationStatus, Job, Queue, Started, Status
+from callwright.client.requests import Account, Asked
+from callwright.client.results import ApplicationStatus, Health, Job, Queue, Started, Status
 from callwright.client.waiting import pauses, records_wait_s
 
 
@@ -48,6 +49,21 @@ class AsyncClient:
         login = self._account.service_login(service, password)
         return requests.started(*await self._send(requests.ask_start(login, calls, unique_id)))
 
+    async def service_start_uas(
+        self,
+        service: str,
+        password: str,
+        outbound_parameters: str | None = None,
+        *,
+        count: int | None = None,
+        delimiter: str | None = None,
+        unique_id: str | None = None,
+    ) -> Started:
+        """Queue starts of a UAS service: ``count`` equal ones, or one for each piece between ``delimiter``."""
+        login = self._account.service_login(service, password)
+        asked = requests.ask_uas_start(login, outbound_parameters, count, delimiter, unique_id)
+        return requests.started(*await self._send(asked))
+
     async def service_cancel(self, *references: str) -> dict[str, str]:
         """Cancel starts that nobody was dialled for: ``success``, ``failed`` or ``unknown`` for each."""
         return requests.cancelled(*await self._post("/service_cancel", service_refs="/".join(references)))
@@ -76,6 +92,11 @@ class AsyncClient:
     async def queue_purge(self, service: str) -> int:
         """Cancel every start of a service that nobody was dialled for; return how many there were."""
         return requests.purged(*await self._queue("DELETE", service))
+
+    async def health(self) -> Health:
+        """Return whether the node takes calls; one that is stopping says so, and is no error."""
+        status, _, body = await self._send(requests.ask_health())
+        return requests.health(status, body)
 
     async def wait_completed(self, reference: str, *, timeout_s: float = 300.0) -> Status:
         """Wait until a start is over and its records, if any, are ready; raise ``StillRunning`` after ``timeout_s``."""

@@ -10,34 +10,12 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
+from callwright.client.calls import Call
 from callwright.client.errors import NotReached, WebServiceError
-from callwright.client.results import ApplicationStatus, Job, Queue, Started, Status
+from callwright.client.results import ApplicationStatus, Health, Job, Queue, Started, Status
 from callwright.values.errors import RequestError
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
-    """One object of ``rest_calls``. ``extra_sip_headers`` are pairs of name and value."""
-
-    to: str
-    from_: str | None = None
-    token: str | None = None
-    outbound_parameters: str | None = None
-    extra_sip_headers: tuple[tuple[str, str], ...] = ()
-
-    def members(self) -> dict[str, object]:
-        """Return the JSON object, without what was not given."""
-        headers = [{"name": name, "value": value} for name, value in self.extra_sip_headers]
-        given = {
-            "to": self.to,
-            "from": self.from_,
-            "token": self.token,
-            "outbound_parameters": self.outbound_parameters,
-            "extra_sip_headers": headers or None,
-        }
-        return {name: value for name, value in given.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,11 +74,29 @@ def _headers(login: Login) -> dict[str, str]:
     return {"Accept": "application/json", "Authorization": f"Basic {credentials}"}
 
 
+def ask_health() -> Asked:
+    """Return the request for ``/health``, which needs no credentials."""
+    return Asked(method="GET", path="/health", body=b"", headers={"Accept": "application/json"})
+
+
 def ask_start(login: Login, calls: Call | Sequence[Call], unique_id: str | None) -> Asked:
     """Return the request of ``service_start`` for one call, or a list of them."""
     members = calls.members() if isinstance(calls, Call) else [call.members() for call in calls]
     rest_calls = msgspec.json.encode(members).decode()
     return ask("/service_start", login, {"rest_calls": rest_calls, "unique_id": unique_id})
+
+
+def ask_uas_start(
+    login: Login, outbound_parameters: str | None, count: int | None, delimiter: str | None, unique_id: str | None
+) -> Asked:
+    """Return the request of ``service_start`` for a UAS service."""
+    given = {
+        "outbound_parameters": outbound_parameters,
+        "count": None if count is None else str(count),
+        "delimiter": delimiter,
+        "unique_id": unique_id,
+    }
+    return ask("/service_start", login, given)
 
 
 def started(status: int, headers: Mapping[str, str], body: bytes) -> Started:
@@ -144,6 +140,11 @@ def queue(status: int, body: bytes) -> Queue:
 def purged(status: int, body: bytes) -> int:
     """Return how many starts a purge took back."""
     return decoded(status, body, _Purged).purged
+
+
+def health(status: int, body: bytes) -> Health:
+    """Return the answer of ``/health``, which is 503 with the same body while the node stops."""
+    return decoded(200 if status == 503 else status, body, Health)
 
 
 def decoded(status: int, body: bytes, kind: type[T]) -> T:

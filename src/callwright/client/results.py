@@ -57,6 +57,16 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True):
     length: int
 
 
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether a node takes calls: ``status`` is ``ok`` or ``draining``, and ``text`` says why when it does not."""
+
+    status: str
+    version: str
+    queue_length: int
+    running: int
+    text: str = ""
+
+
 class Adr(msgspec.Struct, frozen=True, kw_only=True):
     """The application data record. ``costs_valid`` and ``fax`` are the texts "true" and "false"."""
 

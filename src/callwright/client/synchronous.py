@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from callwright.client import requests
+from callwright.client.calls import Call
 from callwright.client.errors import NotReached, StillRunning
-from callwright.client.requests import Account, Asked, Call
-from callwright.client.results import ApplicationStatus, Job, Queue, Started, Status
+from callwright.client.requests import Account, Asked
+from callwright.client.results import ApplicationStatus, Health, Job, Queue, Started, Status
 from callwright.client.waiting import pauses, records_wait_s
 from callwright.values.errors import RequestError
 
@@ -40,6 +41,21 @@ class Client:
         login = self._account.service_login(service, password)
         return requests.started(*self._send(requests.ask_start(login, calls, unique_id)))
 
+    def service_start_uas(
+        self,
+        service: str,
+        password: str,
+        outbound_parameters: str | None = None,
+        *,
+        count: int | None = None,
+        delimiter: str | None = None,
+        unique_id: str | None = None,
+    ) -> Started:
+        """Queue starts of a UAS service: ``count`` equal ones, or one for each piece between ``delimiter``."""
+        login = self._account.service_login(service, password)
+        asked = requests.ask_uas_start(login, outbound_parameters, count, delimiter, unique_id)
+        return requests.started(*self._send(asked))
+
     def service_cancel(self, *references: str) -> dict[str, str]:
         """Cancel starts that nobody was dialled for: ``success``, ``failed`` or ``unknown`` for each."""
         return requests.cancelled(*self._post("/service_cancel", service_refs="/".join(references)))
@@ -68,6 +84,11 @@ class Client:
     def queue_purge(self, service: str) -> int:
         """Cancel every start of a service that nobody was dialled for; return how many there were."""
         return requests.purged(*self._queue("DELETE", service))
+
+    def health(self) -> Health:
+        """Return whether the node takes calls; one that is stopping says so, and is no error."""
+        status, _, body = self._send(requests.ask_health())
+        return requests.health(status, body)
 
     def wait_completed(self, reference: str, *, timeout_s: float = 300.0) -> Status:
         """Wait until a start is over and its records, if any, are ready; raise ``StillRunning`` after ``timeout_s``."""

@@ -68,9 +68,12 @@ def load_settings(
             _merge(values, {name: text}, f"the environment variable {_variable(name)}")
     named = config_file or (Path(environ[CONFIG_VARIABLE]) if environ.get(CONFIG_VARIABLE) else None)
     path = named or Path(str(values.get("data", DEFAULT_DATA_FOLDER.expanduser()))) / FILE_NAME
-    for name, value in _from_file(path, must_exist=named is not None).items():
+    tree = _read_file(path, must_exist=named is not None)
+    trunks = _trunk_tables(tree, path)
+    for name, value in _flat(tree, path).items():
         if name not in values:
             _merge(values, {name: value}, str(path))
+    values |= {"file": path, "trunks": trunks} if tree or trunks else {}
     values.setdefault("data", DEFAULT_DATA_FOLDER.expanduser())
     settings = _build(values)
     _check_together(settings)
@@ -85,7 +88,7 @@ def _walk(tree: type, prefix: str) -> Iterator[tuple[str, Field[object]]]:
     for item in fields(tree):
         if item.default_factory is not MISSING and is_dataclass(item.default_factory):
             yield from _walk(cast(type, item.default_factory), f"{item.name}.")
-        else:
+        elif "kind" in item.metadata:
             yield f"{prefix}{item.name}", item
 
 
@@ -105,9 +108,9 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-def _from_file(path: Path, *, must_exist: bool) -> dict[str, object]:
+def _read_file(path: Path, *, must_exist: bool) -> dict[str, object]:
     try:
-        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         if must_exist:
             raise SettingsError(f"the settings file {path} does not exist") from error
@@ -116,6 +119,17 @@ def _from_file(path: Path, *, must_exist: bool) -> dict[str, object]:
         raise SettingsError(f"the settings file {path} cannot be read: {error}") from error
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"the settings file {path} is not valid TOML: {error}") from error
+
+
+def _trunk_tables(tree: dict[str, object], path: Path) -> tuple[dict[str, object], ...]:
+    """Take the trunks out of a settings file; what is in them is looked at where trunks are known."""
+    tables = tree.pop("trunks", [])
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise SettingsError(f"trunks in {path} are tables: write [[trunks]] and the fields below", field="trunks")
+    return tuple(tables)
+
+
+def _flat(tree: dict[str, object], path: Path) -> dict[str, object]:
     sections = {name.partition(".")[0] for name in _declared() if "." in name}
     flat: dict[str, object] = {}
     for key, value in tree.items():
@@ -169,8 +183,9 @@ def _check_together(settings: Settings) -> None:
             "must be greater than the first",
             field="rtp.last_port",
         )
-    if (settings.http.certificate is None) is not (settings.http.key is None):
-        given, lacking = ("certificate", "key") if settings.http.key is None else ("key", "certificate")
-        raise SettingsError(
-            f"http.{given} is set and http.{lacking} is not: TLS needs both files", field=f"http.{lacking}"
-        )
+    for group, files in (("http", settings.http), ("sip", settings.sip)):
+        if (files.certificate is None) is not (files.key is None):
+            given, lacking = ("certificate", "key") if files.key is None else ("key", "certificate")
+            raise SettingsError(
+                f"{group}.{given} is set and {group}.{lacking} is not: TLS needs both files", field=f"{group}.{lacking}"
+            )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -122,6 +123,47 @@ class SipSettings:
             "give no answer to requests that belong to no call, but for those of trunks and the simulated network",
             boolean(),
         ),
+    )
+    certificate: Path | None = field(
+        default=None,
+        metadata=_about(
+            "PEM file of the certificate and its chain for SIP over TLS: listened for on sip.tls_port, and shown to "
+            "servers that ask for one",
+            file_or_none(),
+        ),
+    )
+    key: Path | None = field(
+        default=None,
+        metadata=_about("PEM file of that certificate's private key, without a passphrase", file_or_none()),
+    )
+    tls_port: int = field(
+        default=5061, metadata=_about("port SIP over TLS listens on with a certificate; 0 takes a free one", _PORT)
+    )
+    authorities: Path | None = field(
+        default=None,
+        metadata=_about(
+            "PEM file of the authorities that SIP servers and clients are verified by; empty: the system's",
+            file_or_none(),
+        ),
+    )
+    verify_clients: bool = field(
+        default=False,
+        metadata=_about("take SIP over TLS only from clients with a certificate of those authorities", boolean()),
+    )
+    trace: str = field(
+        default="calls",
+        metadata=_about("whose SIP messages are kept, masked, for `callwright ladder`", choice("calls", "off")),
+    )
+    trace_days: float = field(default=7.0, metadata=_about("days kept SIP messages stay", number(0.01, 3660)))
+    trace_megabytes: int = field(
+        default=256,
+        metadata=_about(
+            "megabytes kept SIP messages may take up, compressed; the oldest go first", integer(1, 1_000_000)
+        ),
+    )
+    trace_hide_numbers: bool = field(
+        default=False,
+        metadata=_about("keep SIP messages with only the last three digits of telephone numbers", boolean()),
     )
 
 
@@ -262,7 +304,11 @@ class LogSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything an operator can choose. ``data`` holds the database, sounds, recordings, logs and the admin socket."""
+    """Everything an operator can choose. ``data`` holds the database, sounds, recordings, logs and the admin socket.
+
+    ``file`` is the settings file that was read, ``trunks`` are the tables ``[[trunks]]`` in it as they stand there:
+    ``engine.trunk_fields`` reads them.
+    """
 
     data: Path = field(
         default=DEFAULT_DATA_FOLDER,
@@ -286,6 +332,8 @@ class Settings:
     rates: RateSettings = field(default_factory=RateSettings)
     errors: ErrorSettings = field(default_factory=ErrorSettings)
     log: LogSettings = field(default_factory=LogSettings)
+    file: Path | None = None
+    trunks: tuple[Mapping[str, object], ...] = ()
 
     @property
     def sip_domain(self) -> str:

@@ -71,16 +71,20 @@ class Database:
         """How many writes shared how many commits."""
         return self._writer.sizes
 
-    async def write(self, fn: Callable[[Connection], T]) -> T:
+    async def write(self, fn: Callable[[Connection], T], *, lasting: bool = True) -> T:
         """Run ``fn`` in the writer thread and return its result once it is committed and on the disk.
 
         Writes run one after the other in the order they were asked for, each seeing those before it. What ``fn``
         raises undoes only its own changes and is raised here. ``fn`` must not commit, roll back or wait.
 
+        Without ``lasting`` it does not wait for the disk: the write outlives the node, but a machine that loses its
+        power may forget it, with whatever else was not lasting since the last write that was. For what a restart would
+        undo anyway.
+
         Raise ``DatabaseUnavailable`` when nothing can be committed now. A caller that is cancelled while it waits
         does not take its write back: it happens in full, or (had it failed anyway) not at all.
         """
-        return await self._writer.submit(fn)
+        return await self._writer.submit(fn, lasting=lasting)
 
     async def read(self, fn: Callable[[Connection], T]) -> T:
         """Run ``fn`` on a read-only connection in one of a few threads; it sees one committed state."""

@@ -6,20 +6,28 @@ It is the one place where session descriptions and the media leg meet (RFC 3264)
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from callwright.engine.call import OutgoingCall
 from callwright.engine.interface import CallFailed, CallOrder
 from callwright.engine.media_client import Leg, MediaError
+from callwright.engine.redirects import Trail
+from callwright.engine.trunk_setup import KNOWN_CODECS
 from callwright.engine.trunks import Passage
 from callwright.media import offer_answer
 from callwright.media.codec import Codec
+from callwright.sip.caller import InvitePlan
 from callwright.sip.headers import header_value
+from callwright.values.destination import Destination
 from callwright.values.errors import PeerError
 from callwright.values.outcome import Outcome
 
 _SDP = "application/sdp"
 _MOST_EARLY = 32  # telephones behind one INVITE that may each offer early sound
+
+
+MayFollow = Callable[[Destination], Awaitable[str]]
+OnMoved = Callable[[bytes], None]
 
 
 class UnusableSound(PeerError):
@@ -32,6 +40,9 @@ class Attempt:
     ``answered`` is done when the call is up, or holds ``CallFailed``. ``rang`` is set by the first 18x. ``gave_up``
     says why we stopped trying, "" while we do; ``verdict`` is the outcome when that is not the far end's to decide.
     ``media_lost`` is set when the leg's worker died. ``passage`` is the call's seat on its trunk, None without one.
+    ``plan`` is what was sent last, ``trail`` where the call was redirected; ``may_follow`` says why it may not go on to
+    a number ("" when it may), None: it may not go on to any other than the one dialled.
+    ``on_moved`` is told what cancels the call at another place.
     """
 
     def __init__(
@@ -43,6 +54,8 @@ class Attempt:
         leg: Leg,
         media_host: str,
         session_id: int,
+        may_follow: MayFollow | None = None,
+        on_moved: OnMoved | None = None,
     ) -> None:
         self.call = call
         self.order = order
@@ -54,6 +67,11 @@ class Attempt:
         self.gave_up = ""
         self.verdict: Outcome | None = None
         self.media_lost = False
+        self.limit: asyncio.TimerHandle | None = None  # runs while the call is up
+        self.plan: InvitePlan | None = None
+        self.trail = Trail()
+        self.may_follow = may_follow
+        self.on_moved = on_moved
         self._media_host = media_host
         self._session_id = session_id
         self._version = 0
@@ -113,8 +131,9 @@ class Attempt:
         """What we offer: everything we speak, or what the trunk wants, in its order."""
         if self.passage is None:
             return offer_answer.CODECS
-        named = {codec.name: codec for codec in offer_answer.CODECS}
-        return [named[name] for name in self.passage.trunk.codecs if name in named]
+        # A trunk may have been set up where more is spoken than here.
+        names = [name for name in self.passage.trunk.codecs if name in KNOWN_CODECS]
+        return offer_answer.codecs_named(names) if names else offer_answer.CODECS
 
     def _next_version(self) -> int:
         self._version += 1  # one higher whenever we describe ourselves again (RFC 3264 section 8)
@@ -122,7 +141,11 @@ class Attempt:
 
     def _connect(self, agreed: offer_answer.Agreed) -> None:
         self.leg.connect(
-            remote=agreed.remote, codec=agreed.codec, dtmf_payload=agreed.dtmf_payload, direction=agreed.direction
+            remote=agreed.remote,
+            codec=agreed.codec,
+            dtmf_payload=agreed.dtmf_payload,
+            direction=agreed.direction,
+            ptime_ms=agreed.ptime_ms,
         )
         self.call.facts.codec = agreed.codec.name
 

@@ -152,12 +152,18 @@ class OutgoingCall:
             self.facts.media = (await self._leg.close()).as_facts()
         finally:
             self._closed.set()
+            self._let_go()
 
     async def wait_closed(self) -> None:
         """Return when the call is over and its media are closed."""
         await self._closed.wait()
 
     # --- inside
+
+    def _let_go(self) -> None:
+        """Break the circles this call is part of, so that its memory is free now and not when garbage is looked for."""
+        self._leg.on_event = _not_heard
+        self._send_bye = _no_bye
 
     def _settle(self, outcome: Outcome) -> None:
         if self._ended.done():
@@ -225,6 +231,14 @@ class OutgoingCall:
 
     def _progress(self, what: str, detail: str = "") -> None:
         self._on_progress(CallProgress(call_id=self.call_id, what=what, at=self._clock(), detail=detail))
+
+
+def _not_heard(event: LegEvent) -> None:
+    """Leave alone what a media leg still says of a call that is over."""
+
+
+def _no_bye(reason: str | None) -> None:
+    """Send nothing: the dialog is over."""
 
 
 async def _first_of(*futures: asyncio.Future[Any]) -> None:

@@ -14,16 +14,20 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
 from typing import Any
 
-import msgspec
 import structlog
 
-from callwright.engine.attempt import Attempt, UnusableSound
+from callwright.engine.attempt import Attempt, MayFollow, OnMoved, UnusableSound
 from callwright.engine.call import OutgoingCall
 from callwright.engine.caller_identity import from_uri
+from callwright.engine.inbound import inbound_call
+from callwright.engine.inbound_offer import InboundOffer, OfferGone, OfferState, OnInbound
 from callwright.engine.info_keys import info_key
 from callwright.engine.interface import CallFacts, CallFailed, CallOrder, CallProgress, Refusal
 from callwright.engine.media_client import Leg, MediaClient
+from callwright.engine.redirecting import Redirecting
+from callwright.engine.redirects import FOLLOWED_CODES
 from callwright.engine.routes import Route, Routes, TrunkRoute
+from callwright.engine.saved_call import SavedCall, decode_call
 from callwright.engine.sip_socket import SipSocket
 from callwright.engine.trunk_identity import dress
 from callwright.engine.trunk_link import credentials_of
@@ -32,12 +36,14 @@ from callwright.engine.trunks import Passage
 from callwright.sip import event as sip_event
 from callwright.sip.caller import check_plan
 from callwright.sip.core import InvitePlan
-from callwright.sip.dialog import SavedDialog
 from callwright.sip.errors import UnsafeText
 from callwright.sip.headers import header_value, safe_pairs
+from callwright.sip.reason import q850_cause
 from callwright.sip.uri import parse_sip_uri
-from callwright.sip.way import Transport, Way
-from callwright.values.destination import Destination
+from callwright.sip.way import Target, Transport, Way
+from callwright.trace.recorder import MessageTrace
+from callwright.values.destination import Destination, DestinationKind
+from callwright.values.ids import CallId
 from callwright.values.outcome import Cause, EndedBy, Outcome, RestCause, answered_outcome, failed_outcome
 
 log = structlog.get_logger()
@@ -51,7 +57,9 @@ class CallEngine:
     """The real ``Engine``: one SIP socket, the media workers and the routes of this node.
 
     ``media_host`` is the address session descriptions tell far ends, "" for the one the media workers listen on.
-    ``on_progress`` must not raise and must not wait.
+    ``trace`` keeps the messages of calls, None for a node that keeps none.
+    ``on_progress`` must not raise and must not wait, nor must ``on_inbound``: it gets every call somebody makes to us,
+    and is None while nobody takes such calls.
     """
 
     def __init__(
@@ -64,19 +72,24 @@ class CallEngine:
         clock: Callable[[], float],
         on_progress: Callable[[CallProgress], None],
         media_host: str = "",
+        trace: MessageTrace | None = None,
     ) -> None:
         self._sip = sip
+        self._trace = trace
         self._media = media
         self._routes = routes
+        self._redirecting = Redirecting(sip, routes)
         self._sip_domain = sip_domain
         self._clock = clock
         self._on_progress = on_progress
         self._media_host = media_host
-        self._preparing: set[Attempt] = set()
+        self._preparing: dict[CallId, Attempt] = {}
         self._attempts: dict[str, Attempt] = {}
         self._byes: dict[str, asyncio.Future[int]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
+        self._offers: dict[str, InboundOffer] = {}
+        self.on_inbound: OnInbound | None = None
         sip.on_event = self._on_sip_event
         media.on_worker_lost = self._on_worker_lost
 
@@ -89,20 +102,27 @@ class CallEngine:
         route = self._routes.find(destination)
         return route if isinstance(route, Refusal) else None
 
+    def turn_of(self, call_id: CallId) -> float:
+        attempt = self._preparing.get(call_id)
+        return 0.0 if attempt is None or attempt.passage is None else attempt.passage.turn_at()
+
     async def place(
         self,
         order: CallOrder,
         *,
-        before_invite: Callable[[], Awaitable[None]],
+        before_invite: Callable[[bytes], Awaitable[None]],
         on_answered: Callable[[CallFacts, bytes], Awaitable[None]],
+        may_follow: MayFollow | None = None,
+        on_moved: OnMoved | None = None,
     ) -> OutgoingCall:
         facts = CallFacts(call_id=order.call_id, destination=order.destination)
         plan, passage = await self._prepare(order, facts)
-        attempt = await self._attempt(order, facts, passage)
+        plan, invite = self._sip.core.named(plan)
+        attempt = await self._attempt(order, facts, passage, may_follow, on_moved)
         call = attempt.call
-        self._preparing.add(attempt)
+        self._preparing[order.call_id] = attempt
         try:
-            await before_invite()
+            await before_invite(SavedCall(invite=invite).encode())
             if passage is not None:
                 await passage.turn()
             self._invite(attempt, plan)
@@ -112,10 +132,11 @@ class CallEngine:
             await attempt.leg.close()
             raise
         finally:
-            self._preparing.discard(attempt)
+            del self._preparing[order.call_id]
         try:
             await self._until_answered(attempt, order)
-            await on_answered(facts, msgspec.json.encode(self._sip.core.export(attempt.handle)))
+            dialog = self._sip.core.export(attempt.handle)
+            await on_answered(facts, SavedCall(dialog=dialog, trunk=facts.trunk).encode())
             # Only now that the call is on the disk may the far end stop repeating its answer: were we to die before, a
             # later life would get to know of the call by the repetition, after it by what was written.
             self._command(lambda _now: self._sip.core.acknowledge(attempt.handle))
@@ -127,11 +148,22 @@ class CallEngine:
             call.end(answered_outcome(ended_by=EndedBy.PLATFORM, detail="nobody took the call"))
             await call.wait_closed()
             raise
-        self._own(self._limit(call, order.max_duration_s), f"duration limit of {order.call_id}")
+        if attempt.handle in self._attempts:  # the far end may have hung up by now
+            attempt.limit = asyncio.get_running_loop().call_later(order.max_duration_s, self._limit, call, order)
         return call
 
     async def hang_up_saved(self, saved: bytes) -> None:
-        handle = self._sip.core.bye_saved(msgspec.json.decode(saved, type=SavedDialog), self._now())
+        call = decode_call(saved)
+        if self._trace is not None:
+            self._trace.takes_up(*(part.call_id for part in (call.invite, call.dialog) if part is not None))
+        if call.invite is not None:
+            self._sip.core.cancel_saved(call.invite, self._now())
+            self._sip.pump()
+        if call.dialog is None:
+            return
+        line = self._routes.trunks.line(call.trunk) if self._routes.trunks is not None else None
+        credentials = credentials_of(line.trunk) if line is not None else None
+        handle = self._sip.core.bye_saved(call.dialog, self._now(), credentials=credentials)
         done = self._byes[handle] = asyncio.get_running_loop().create_future()
         self._sip.pump()
         code = await done
@@ -140,6 +172,8 @@ class CallEngine:
     async def close(self, limit_s: float = HANG_UP_GRACE_S) -> None:
         """Place no more calls, hang up every one and wait, at most ``limit_s`` seconds, until the far ends know."""
         self._closing = True
+        for offer in list(self._offers.values()):
+            offer.reject(503)
         stopped = answered_outcome(ended_by=EndedBy.PLATFORM, detail="the platform stopped")
         attempts = list(self._attempts.values())
         for attempt in attempts:
@@ -208,12 +242,29 @@ class CallEngine:
         with contextlib.suppress(OSError):
             # So that the INVITE need not wait for it. A name nobody knows is found out again when the INVITE is sent:
             # it is the far end's fault, and has its place in the records.
-            first, *others = await self._sip.locate(host, port=port, transport=route.transport, secure=route.secure)
+            first, *others = found = await self._sip.locate(
+                host, port=port, transport=route.transport, secure=route.secure
+            )
+            self._check_places(route, found, facts)
             facts.remote = _where(first.to)
             return replace(plan, next_hop=first.to, way=first.way, alternatives=tuple(others))
         return plan
 
-    async def _attempt(self, order: CallOrder, facts: CallFacts, passage: Passage | None) -> Attempt:
+    def _check_places(self, route: Route, found: list[Target], facts: CallFacts) -> None:
+        """Raise ``CallFailed`` when a SIP address leads to where only numbers are called."""
+        if route.is_address:
+            refused = (refusal for target in found if (refusal := self._routes.guarded(target.host, target.port)))
+            if (refusal := next(refused, None)) is not None:
+                raise self._not_placed(facts, 403, f"No route: {refusal}")
+
+    async def _attempt(
+        self,
+        order: CallOrder,
+        facts: CallFacts,
+        passage: Passage | None,
+        may_follow: MayFollow | None = None,
+        on_moved: OnMoved | None = None,
+    ) -> Attempt:
         try:
             leg = await self._media.open_leg()
         except BaseException:
@@ -236,6 +287,8 @@ class CallEngine:
             leg=leg,
             media_host=self._media_host or leg.host,
             session_id=session_id,
+            may_follow=may_follow,
+            on_moved=on_moved,
         )
         return attempt
 
@@ -253,7 +306,11 @@ class CallEngine:
         facts = attempt.call.facts
         line = attempt.passage.line if attempt.passage is not None else None
         facts.trunk = line.name if line is not None else ""
-        attempt.handle = self._sip.core.invite(replace(plan, body=attempt.offer()), self._now())
+        attempt.plan = plan
+        attempt.trail.begin(plan.request_uri)
+        call_id = plan.call_id if self._trace is None else self._trace.begins(facts.call_id, plan.call_id or "")
+        plan = replace(plan, call_id=call_id, body=attempt.offer())
+        attempt.handle = self._sip.core.invite(plan, self._now())
         self._attempts[attempt.handle] = attempt
         self._sip.pump()
         if line is not None:
@@ -265,9 +322,8 @@ class CallEngine:
         passage, facts = attempt.passage, attempt.call.facts
         if passage is None:
             return False
-        may_go_on = passage.fails(
-            event.code, local=event.local, rang=attempt.rang or self._is_given_up(attempt), retry_after_s=_asked(event)
-        )
+        is_settled = attempt.rang or bool(attempt.trail.followed) or self._is_given_up(attempt)
+        may_go_on = passage.fails(event.code, local=event.local, rang=is_settled, retry_after_s=_asked(event))
         if not may_go_on:
             return False
         self._attempts.pop(attempt.handle, None)
@@ -275,8 +331,15 @@ class CallEngine:
         self._progress(facts, f"{event.code} {event.reason}", f"trunk {facts.trunk} could not carry the call")
         plan = self._trunk_plan(attempt.order, passage.trunk)
         facts.remote = passage.trunk.authority
-        self._send_invite(attempt, plan)
+        self._move(attempt, plan)
         return True
+
+    def _move(self, attempt: Attempt, plan: InvitePlan) -> None:
+        """Send the INVITE of a call to another place, and tell how a later life would cancel it there."""
+        plan, invite = self._sip.core.named(plan)
+        self._send_invite(attempt, plan)
+        if attempt.on_moved is not None:
+            attempt.on_moved(SavedCall(invite=invite).encode())
 
     def _is_given_up(self, attempt: Attempt) -> bool:
         return bool(attempt.gave_up or attempt.verdict or attempt.media_lost or self._closing)
@@ -303,19 +366,18 @@ class CallEngine:
         self._command(lambda now: self._sip.core.bye(attempt.handle, now))
         self._progress(attempt.call.facts, "CANCEL", why)
 
-    async def _limit(self, call: OutgoingCall, max_duration_s: float) -> None:
-        try:
-            async with asyncio.timeout(max_duration_s):
-                await call.wait_ended()
-        except TimeoutError:
-            call.end(answered_outcome(ended_by=EndedBy.PLATFORM, detail=f"limit of {max_duration_s:g} s reached"))
+    def _limit(self, call: OutgoingCall, order: CallOrder) -> None:
+        call.end(answered_outcome(ended_by=EndedBy.PLATFORM, detail=f"limit of {order.max_duration_s:g} s reached"))
 
     # --- events of the SIP core
 
     def _on_sip_event(self, event: sip_event.Event) -> None:
         if isinstance(event, sip_event.Invited):
-            # Inbound services come later; a stranger learns only that this user is not here.
-            self._command(lambda now: self._sip.core.respond(event.handle, 404, "Not Found", now=now))
+            self._invited(event)
+            return
+        if isinstance(event, sip_event.CancelledByPeer):
+            if (offer := self._offers.pop(event.handle, None)) is not None:
+                offer.close(OfferState.GONE)
             return
         if isinstance(event, sip_event.ByeDone) and (bye := self._byes.pop(event.handle, None)) is not None:
             if not bye.done():
@@ -339,6 +401,7 @@ class CallEngine:
             case sip_event.Provisional():
                 attempt.rang = attempt.rang or event.code >= 180
                 attempt.keep_early(event.tag, event.headers, event.body)
+                facts.take_diversions(event.headers)
                 if facts.ringing_at is None and event.code in _RINGING:
                     facts.ringing_at = self._clock()
                 self._progress(facts, f"{event.code} {event.reason}")
@@ -348,7 +411,7 @@ class CallEngine:
                 self._failed(attempt, event)
             case sip_event.Ended():
                 self._progress(facts, "BYE", "received")
-                self._over(attempt, answered_outcome(ended_by=EndedBy.FAR_END, detail=event.reason_header))
+                self._over(attempt, _hung_up_by_far_end(event))
             case sip_event.ByeDone():
                 self._progress(facts, f"{event.code} to BYE", "no answer" if event.local else "")
                 if event.code != 200:
@@ -369,9 +432,74 @@ class CallEngine:
             case _:
                 pass
 
+    # --- calls to us
+
+    def _invited(self, event: sip_event.Invited) -> None:
+        """Offer a call to whoever listens; without anybody the caller learns only that this user is not here."""
+        if self.on_inbound is None or self._closing:
+            code, reason = (503, "Service Unavailable") if self._closing else (404, "Not Found")
+            self._command(lambda now: self._sip.core.respond(event.handle, code, reason, now=now))
+            return
+        trunk = self._routes.trunks.at(*event.source) if self._routes.trunks is not None else ""
+
+        def respond(code: int, reason: str) -> None:
+            if code >= 200:
+                self._offers.pop(event.handle, None)
+            self._command(lambda now: self._sip.core.respond(event.handle, code, reason, now=now))
+
+        offer = InboundOffer(
+            inbound_call(event, trunk=trunk, at=self._clock()),
+            respond=respond,
+            answer=lambda call_id: self._accept(event, offer, call_id),
+        )
+        self._offers[event.handle] = offer
+        self.on_inbound(offer)
+
+    async def _accept(self, event: sip_event.Invited, offer: InboundOffer, call_id: CallId) -> OutgoingCall:
+        """Answer a call that was offered; its life from then on is that of any other."""
+        called = event.request_uri
+        destination = Destination(kind=DestinationKind.SIP, address=called.partition(":")[2], given=called)
+        facts = CallFacts(
+            call_id=call_id,
+            destination=destination,
+            originating=event.from_uri,
+            initiated_at=offer.facts.at,
+            remote=_where(event.source),
+            trunk=offer.facts.trunk,
+        )
+        order = CallOrder(call_id=call_id, destination=destination, caller_id="", service_name="")
+        attempt = await self._attempt(order, facts, None)
+        attempt.handle = event.handle
+        try:
+            if offer.state is not OfferState.WAITING:
+                raise OfferGone("the caller gave up")
+            # An INVITE without a description gets our offer; its answer comes with the ACK.
+            body = attempt.take_offer(event.body) if event.body else attempt.offer()
+        except UnusableSound as problem:
+            offer.reject(488)
+            await attempt.leg.close()
+            raise OfferGone(f"the offered sound is of no use: {problem}") from problem
+        except BaseException:
+            await attempt.leg.close()
+            raise
+        offer.close(OfferState.TAKEN)
+        self._offers.pop(event.handle, None)
+        self._attempts[event.handle] = attempt
+        if self._trace is not None:
+            self._trace.begins(call_id, event.call_id)
+        facts.answered_at = self._clock()
+        attempt.call.went_up()
+        attempt.is_answered()
+        self._progress(facts, "INVITE received", f"accepted, from {facts.remote}")
+        self._command(lambda now: self._sip.core.respond(event.handle, 200, body=body, now=now))
+        return attempt.call
+
+    # --- what becomes of calls
+
     def _answered(self, attempt: Attempt, event: sip_event.Answered) -> None:
         call = attempt.call
         call.facts.answered_at = self._clock()
+        call.facts.take_diversions(event.headers)
         call.went_up()
         self._progress(call.facts, f"{event.code} {event.reason}", "answered")
         try:
@@ -383,21 +511,57 @@ class CallEngine:
             attempt.is_answered()
 
     def _failed(self, attempt: Attempt, event: sip_event.Failed) -> None:
+        attempt.call.facts.take_diversions(event.headers)
         if self._goes_on(attempt, event):
             return
+        if not self._is_given_up(attempt) and attempt.trail.goes_on(
+            event.code, event.headers, local=event.local, rang=attempt.rang
+        ):
+            self._own(self._follow(attempt, event), f"follow a redirection of {attempt.call.call_id}")
+        else:
+            self._not_answered(attempt, event)
+
+    async def _follow(self, attempt: Attempt, event: sip_event.Failed) -> None:
+        """Ask the next place a redirection named; without one the call ends as it failed."""
+        facts, plan = attempt.call.facts, None
+        try:
+            plan = await self._redirecting.next_plan(attempt)
+        finally:
+            if plan is None or self._is_given_up(attempt):
+                self._not_answered(attempt, event)
+        if plan is None or self._is_given_up(attempt):
+            return
+        self._attempts.pop(attempt.handle, None)
+        attempt.forget_early()
+        attempt.rang = False
+        facts.redirects += (plan.request_uri,)
+        facts.remote = _where(plan.next_hop)
+        self._progress(facts, f"{event.code} {event.reason}", f"goes on to {plan.request_uri}")
+        self._move(attempt, plan)
+
+    def _not_answered(self, attempt: Attempt, event: sip_event.Failed) -> None:
         facts = attempt.call.facts
         self._progress(facts, f"{event.code} {event.reason}", "not answered")
         facts.retry_after_s = _asked(event)
         reason = header_value(event.headers, "reason")
-        detail = attempt.gave_up or (f"{event.reason}; {reason}" if reason else event.reason)
+        why_not = f"not followed: {attempt.trail.why_not}" if attempt.trail.why_not else ""
+        detail = attempt.gave_up or "; ".join(part for part in (event.reason, reason, why_not) if part)
         ended_by = EndedBy.PLATFORM if attempt.gave_up or event.local else EndedBy.FAR_END
-        self._over(attempt, attempt.verdict or failed_outcome(event.code, ended_by=ended_by, detail=detail))
+        # A redirection that came before we gave up was followed no more: then our giving up is what ended the call.
+        code = 487 if attempt.gave_up and event.code in FOLLOWED_CODES else event.code
+        q850 = None if attempt.gave_up else q850_cause(reason or "")
+        outcome = failed_outcome(code, ended_by=ended_by, detail=detail, q850=q850)
+        self._over(attempt, attempt.verdict or outcome)
 
     def _over(self, attempt: Attempt, outcome: Outcome) -> None:
         self._attempts.pop(attempt.handle, None)
         if attempt.passage is not None:
             attempt.passage.release()
+        if attempt.limit is not None:
+            attempt.limit.cancel()
         attempt.call.over(outcome)
+        if self._trace is not None:
+            self._trace.ends(attempt.call.call_id)
         attempt.fail()
         self._own(attempt.call.close_media(), f"close media of {attempt.call.call_id}")
 
@@ -422,7 +586,7 @@ class CallEngine:
 
     def _on_worker_lost(self, legs: list[Leg]) -> None:
         lost = set(map(id, legs))
-        for attempt in [*self._preparing, *self._attempts.values()]:
+        for attempt in [*self._preparing.values(), *self._attempts.values()]:
             if id(attempt.leg) not in lost:
                 continue
             log.error("A call lost its media worker and ends.", action="worker_lost", call=attempt.call.call_id)
@@ -487,6 +651,11 @@ def _platform_error(code: int, detail: str) -> Outcome:
 
 
 _MEDIA_LOST = _platform_error(500, "the media worker of this call died")
+
+
+def _hung_up_by_far_end(event: sip_event.Ended) -> Outcome:
+    said = event.reason_header
+    return answered_outcome(ended_by=EndedBy.FAR_END, detail=said, q850=q850_cause(said))
 
 
 def _asked(event: sip_event.Failed) -> int | None:

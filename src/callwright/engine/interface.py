@@ -13,6 +13,8 @@ from enum import StrEnum
 from typing import Protocol
 
 from callwright.media.sounds import Keys, Silence, Sound, SoundFile, Tone
+from callwright.sip.diversion import Diversion, HistoryEntry, diversions, history
+from callwright.sip.headers import Pairs
 from callwright.values.destination import Destination
 from callwright.values.errors import CallwrightError, OutsideError
 from callwright.values.ids import CallId
@@ -97,7 +99,8 @@ class CallFacts:
 
     ``ended_at`` is when this side knew that the call is over: a BYE or refusal came, or our BYE or CANCEL left.
     ``retry_after_s`` is what a refusal asked for (RFC 3261 section 20.33). ``trunk`` names the trunk that carried the
-    call last, "" for a call that goes without one.
+    call last, "" for a call that goes without one. ``redirects`` are the Request-URIs it went on to, in order.
+    ``diversions`` and ``history`` are what far ends said last of where they sent the call (181, 3xx, 200 and others).
     """
 
     call_id: CallId
@@ -112,7 +115,15 @@ class CallFacts:
     remote: str = ""
     retry_after_s: int | None = None
     trunk: str = ""
+    redirects: tuple[str, ...] = ()
+    diversions: tuple[Diversion, ...] = ()
+    history: tuple[HistoryEntry, ...] = ()
     media: dict[str, float] | None = None
+
+    def take_diversions(self, headers: Pairs) -> None:
+        """Note what a response says of where the call was sent."""
+        self.diversions = diversions(headers) or self.diversions
+        self.history = history(headers) or self.history
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,25 +241,40 @@ class Engine(Protocol):
         """Return why this destination cannot be called by this node, or None."""
         ...
 
+    def turn_of(self, call_id: CallId) -> float:
+        """Return from when the INVITE of a call that ``place`` has prepared may leave, as far as its trunk's own limit
+        goes and is known now; in seconds of the event loop's clock, 0 when nothing holds it.
+        """
+        ...
+
     async def place(
         self,
         order: CallOrder,
         *,
-        before_invite: Callable[[], Awaitable[None]],
+        before_invite: Callable[[bytes], Awaitable[None]],
         on_answered: Callable[[CallFacts, bytes], Awaitable[None]],
+        may_follow: Callable[[Destination], Awaitable[str]] | None = None,
+        on_moved: Callable[[bytes], None] | None = None,
     ) -> Call:
         """Place a call and return it answered; raise ``CallFailed`` when it was not answered.
 
         Everything that can fail without the network (a port, an address, a text SIP cannot carry) is prepared first;
-        then ``before_invite`` is awaited, and the INVITE leaves in the same turn of the event loop in which it
-        returns. When preparing fails ``before_invite`` is never awaited: ``CallFailed`` says that this order can never
-        be placed, ``OutsideError`` that nothing is wrong with it and it may be placed later. An exception from
-        ``before_invite`` means nothing was sent and is passed on. ``on_answered`` gets the facts and the saved
-        dialog (bytes for ``hang_up_saved``) at the answer; the far end gets its ACK, and ``place`` returns, when it
-        has returned. Cancelling ``place`` cancels the call.
+        then ``before_invite`` is awaited with what a later life needs to cancel this call (bytes for
+        ``hang_up_saved``), and the INVITE leaves in the same turn of the event loop in which it returns, or at
+        ``turn_of`` if that is later. When preparing fails ``before_invite`` is never awaited: ``CallFailed`` says that
+        this order can never be placed, ``OutsideError`` that nothing is wrong with it and it may be placed later. An
+        exception from ``before_invite`` means nothing was sent and is passed on. ``on_answered`` gets the facts and the
+        saved dialog (bytes for ``hang_up_saved``) at the answer; the far end gets its ACK, and ``place`` returns, when
+        it has returned. Cancelling ``place`` cancels the call.
+
+        ``may_follow`` is asked before a call to a number follows a redirection to another one: "" when it may, else why
+        not. Without it such a redirection is not followed. ``on_moved`` is told, and not waited for, what a later life
+        needs in the place of what ``before_invite`` got, because the call went on to another place.
         """
         ...
 
     async def hang_up_saved(self, saved: bytes) -> None:
-        """Send BYE for a call answered in an earlier life of this node; return when it was answered or given up."""
+        """End a call of an earlier life of this node: BYE for one that was answered, and return when that was answered
+        or given up; CANCEL for one that was not, and return at once.
+        """
         ...

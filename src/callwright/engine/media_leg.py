@@ -14,9 +14,9 @@ import structlog
 from callwright.engine.interface import Keys, Silence, Sound, SoundFile, Tone
 from callwright.media import protocol as wire
 from callwright.media import sounds as wire_sounds
-from callwright.media.codec import Codec
+from callwright.media.codec import FRAME_MS, Codec
 from callwright.media.dtmf import KEYS, is_key
-from callwright.media.offer_answer import Direction
+from callwright.media.offer_answer import SPOKEN, Direction
 from callwright.media.protocol import LegStats
 from callwright.media.wav import WavFormat
 from callwright.values.errors import OutsideError
@@ -29,7 +29,7 @@ _CLOSE_TIMEOUT_S = 10.0
 _MAX_TONE_MS = 600_000
 _MAX_SOUNDS = 1_000
 _MAX_PORT = 65_535
-_LAWS = ("PCMA", "PCMU")
+_CODECS = tuple(codec.name for codec in SPOKEN)
 
 
 class MediaError(OutsideError):
@@ -130,15 +130,17 @@ class Leg:
         dtmf_payload: int | None,
         direction: Direction = Direction.SENDRECV,
         tone_keys: bool | None = None,
+        ptime_ms: int = FRAME_MS,
     ) -> None:
         """Start sending and receiving, or change to what a re-INVITE agreed. Raise `MediaError` for a remote host
         that is not an IP address. `direction` is ours: while it does not send, playing stands still; while it does
         not receive, missing RTP is not reported. `tone_keys` says whether keys are looked for in the sound: when it is
-        None, if no telephone-event was agreed.
+        None, if no telephone-event was agreed. `ptime_ms` is the packet length the far end asks for: we send the
+        nearest one between 10 and 60 ms.
         """
         host, port = remote
-        if codec.name not in _LAWS:
-            raise MediaError(f"codec {codec.name} is not one we speak; we speak {' and '.join(_LAWS)}")
+        if codec.name not in _CODECS:
+            raise MediaError(f"codec {codec.name} is not one we speak; we speak {', '.join(_CODECS)}")
         if not 0 <= port <= _MAX_PORT:
             raise MediaError(f"the far end's media port {port} is not a port")
         try:
@@ -152,12 +154,13 @@ class Leg:
                 leg=self.id,
                 host=host,
                 port=port,
-                law=codec.name,
+                coding=codec.name,
                 payload=codec.payload,
                 dtmf_payload=dtmf_payload,
                 send=direction.sends,
                 receive=direction.receives,
                 tone_keys=dtmf_payload is None if tone_keys is None else tone_keys,
+                ptime_ms=ptime_ms,
             )
         )
 

@@ -21,6 +21,7 @@ log = structlog.get_logger()
 _START_TIMEOUT_S = 30.0
 _END_TIMEOUT_S = 8.0
 _BEAT_S = 1.0
+_GATHER_S = 0.002  # each write wakes the worker up; how long commands that follow one another closely may wait
 
 
 class WorkerProcess(asyncio.Protocol):
@@ -41,6 +42,7 @@ class WorkerProcess(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._frames = wire.Frames()
         self._unsent = bytearray()
+        self._flushed_at = 0.0
         self._ready: asyncio.Future[None] = self._loop.create_future()
         self._transport: asyncio.Transport | None = None
         self._process: asyncio.subprocess.Process | None = None
@@ -85,9 +87,12 @@ class WorkerProcess(asyncio.Protocol):
         return self._process.pid
 
     def tell(self, command: wire.Command) -> None:
-        """Send a command; those of one turn of the event loop travel together."""
+        """Send a command; those of one turn of the event loop travel together, under load those of some turns."""
         if not self._unsent:
-            self._loop.call_soon(self._flush)
+            if self._loop.time() < self._flushed_at + _GATHER_S:
+                self._loop.call_later(_GATHER_S, self._flush)
+            else:
+                self._loop.call_soon(self._flush)
         self._unsent += wire.pack([command])
 
     async def end(self) -> None:
@@ -191,6 +196,7 @@ class WorkerProcess(asyncio.Protocol):
     def _flush(self) -> None:
         if self._unsent and self._transport is not None and not self._transport.is_closing():
             self._transport.write(bytes(self._unsent))
+            self._flushed_at = self._loop.time()
         self._unsent.clear()
 
 

@@ -33,6 +33,7 @@ class Route:
     """Where the INVITE goes (``next_hop``, a host or address and a port) and what it says (``request_uri``).
 
     Port 0 and ``transport`` None mean that nobody named one, so DNS may know (RFC 3263); ``secure`` allows TLS alone.
+    ``is_address``: it was called by SIP address, not by number.
     """
 
     request_uri: str
@@ -40,6 +41,7 @@ class Route:
     transport: Transport | None = None
     secure: bool = False
     credentials: Credentials | None = None
+    is_address: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +78,18 @@ class Routes:
             case kind:
                 return Refusal(reason=_NOT_AVAILABLE[kind])
 
+    def guarded(self, host: str, port: int) -> str | None:
+        """Return why nobody may make this node send INVITEs to a place as a SIP address, None when they may.
+
+        A trunk and the simulated network take whatever comes from this node: to reach them by address would go around
+        everything that is checked for telephone numbers. On loopback, where everything is, each port is another place.
+        """
+        if self.sandbox is not None and (host, port or 5060) == self.sandbox.address:
+            return "the simulated phone network is called by number: tel:"
+        if self.trunks is not None and (name := self.trunks.at(host, port)):
+            return f"trunk {name} is called by number: tel:"
+        return None
+
     def _to_number(self, digits: str, trunk: str) -> Route | TrunkRoute | Refusal:
         is_test = self.sandbox is not None and digits.startswith(TEST_NUMBER_PREFIX)
         if self.trunks is not None and (trunk or not is_test) and self.trunks.carry(digits, trunk):
@@ -110,4 +124,8 @@ class Routes:
         secure = uri.scheme == "sips"
         if secure and transport is Transport.UDP:
             return Refusal(reason="No route: sips: goes by TLS, which UDP cannot carry; leave transport=udp away")
-        return Route(request_uri=str(uri), next_hop=uri.lookup_address, transport=transport, secure=secure)
+        if (refusal := self.guarded(*uri.lookup_address)) is not None:
+            return Refusal(reason=f"No route: {refusal}")
+        return Route(
+            request_uri=str(uri), next_hop=uri.lookup_address, transport=transport, secure=secure, is_address=True
+        )

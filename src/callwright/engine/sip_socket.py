@@ -21,6 +21,7 @@ from callwright.engine.sip_tls import TlsSettings
 from callwright.sip.core import SipCore
 from callwright.sip.endpoint import client_key
 from callwright.sip.event import Event, Send
+from callwright.sip.uri import is_literal
 from callwright.sip.way import Target, Transport, Way
 
 _log = structlog.get_logger()
@@ -57,7 +58,9 @@ class SipSocket(asyncio.DatagramProtocol):
         self._closed = False
         self._gone: asyncio.Future[None] = loop.create_future()
         self._literals: dict[str, int] = {}
+        self._places: dict[tuple[str, int, Transport | None, bool], list[Target]] = {}  # of addresses: nobody is asked
         self._asking: dict[tuple[str, int, Transport], tuple[list[Send], asyncio.Task[None]]] = {}
+        self.tls = tls
         self._names = names
         self._streams = Streams(
             loop,
@@ -115,6 +118,8 @@ class SipSocket(asyncio.DatagramProtocol):
         if tls.certificate is not None:
             self.tls_port = await self._streams.listen(host, tls.port, Transport.TLS)
             self.core.listens(Transport.TLS, self.tls_port)
+        else:
+            self.core.listens(Transport.TLS, self._streams.call_from_one_port(host))
 
     # --- asyncio.DatagramProtocol ------------------------------------------------------------------------------------
 
@@ -183,7 +188,20 @@ class SipSocket(asyncio.DatagramProtocol):
         ``port`` 0 and ``transport`` None mean that nobody named one. The first target is for ``InvitePlan.next_hop``
         and ``way``, the others for its ``alternatives``.
         """
-        return await self._names.locate(host, port=port, transport=transport, secure=secure)
+        if not is_literal(host):
+            return await self._names.locate(host, port=port, transport=transport, secure=secure)
+        place = host, port, transport, secure
+        targets = self._places.get(place)
+        if targets is None:
+            targets = await self._names.locate(host, port=port, transport=transport, secure=secure)
+            if len(self._places) >= _MOST_LITERALS:
+                self._places.clear()
+            self._places[place] = targets
+        return list(targets)
+
+    def known(self, host: str, *, port: int = 0, transport: Transport = Transport.UDP) -> list[Target]:
+        """Return what ``locate`` would, as far as nobody need be asked."""
+        return self._names.known(host, port, transport) or []
 
     async def close(self) -> None:
         """Close the socket. Calls that are up stay up at the far end: hang them up first."""

@@ -7,12 +7,14 @@ name, by one of our own to that place, or by a new one. No decisions about calls
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
 
+from callwright.engine.sip_client_port import ClientPort
 from callwright.engine.sip_tls import TlsSettings
 from callwright.sip.errors import SipParseError
 from callwright.sip.event import Send
@@ -105,6 +107,7 @@ class Streams:
         self._tls = tls
         self._limits = limits
         self._client_context: ssl.SSLContext | None = None
+        self._client_port: ClientPort | None = None
         self._servers: list[asyncio.Server] = []
         self._flows: dict[int, _Connection] = {}
         self._per_host: dict[str, int] = {}
@@ -126,9 +129,16 @@ class Streams:
         bound: int = server.sockets[0].getsockname()[1]
         return bound
 
+    def call_from_one_port(self, host: str) -> int:
+        """Let all TLS connections of ours come from one port where that is possible; return it."""
+        self._client_port = ClientPort(host)
+        return self._client_port.number
+
     async def close(self) -> None:
         """Close all connections and take no more."""
         self._closed = True
+        if self._client_port is not None:
+            self._client_port.close()
         if self._sweeper is not None:
             self._sweeper.cancel()
         for server in self._servers:
@@ -210,14 +220,25 @@ class Streams:
 
     async def _connect(self, way: Way, target: Target) -> _Connection:
         place: Place = (way.transport, target.host, target.port, way.name or target.way.name)
-        context, name = None, None
+        context: ssl.SSLContext | None = None
+        name: str | None = None
+        connected: socket.socket | None = None
         if way.transport is Transport.TLS:
             if self._client_context is None:
                 self._client_context = self._tls.client()
             context, name = self._client_context, place[3] or target.host
-        _, connection = await self._loop.create_connection(
-            lambda: _Connection(self, way.transport, place), target.host, target.port, ssl=context, server_hostname=name
-        )
+            if self._client_port is not None:
+                connected = await self._client_port.connect(self._loop, target.host, target.port)
+
+        def make() -> _Connection:
+            return _Connection(self, way.transport, place)
+
+        if connected is None:
+            _, connection = await self._loop.create_connection(
+                make, target.host, target.port, ssl=context, server_hostname=name
+            )
+        else:
+            _, connection = await self._loop.create_connection(make, sock=connected, ssl=context, server_hostname=name)
         return connection
 
     # --- what connections report -------------------------------------------------------------------------------------

@@ -9,11 +9,16 @@ import asyncio
 from dataclasses import dataclass
 from enum import StrEnum
 
+from callwright.engine.trunk_certificate import NotBelieved, NoTls, look_at_certificate
 from callwright.engine.trunk_health import HealthState, is_alive
 from callwright.engine.trunk_line import TrunkLine
 from callwright.engine.trunk_link import CHECK_TIMEOUT_S, TrunkLink, options_plan
 from callwright.engine.trunk_setup import Trunk
 from callwright.sip.event import AskDone
+from callwright.sip.way import Target, Transport
+
+DAY_S = 86_400.0
+SOON_DAYS = 14.0  # a certificate that expires sooner is worth a word
 
 
 class Verdict(StrEnum):
@@ -30,8 +35,11 @@ class Finding:
     text: str
 
 
-async def examine(line: TrunkLine, link: TrunkLink, *, domain: str) -> list[Finding]:
-    """Return what can be found out without calling anybody; a trunk whose host has no address ends it early."""
+async def examine(line: TrunkLine, link: TrunkLink, *, domain: str, epoch: float) -> list[Finding]:
+    """Return what can be found out without calling anybody; a trunk whose host has no address ends it early.
+
+    ``epoch`` is the time now in epoch seconds, for the dates of certificates.
+    """
     trunk = line.trunk
     try:
         targets = await link.locate(trunk)
@@ -43,11 +51,32 @@ async def examine(line: TrunkLine, link: TrunkLink, *, domain: str) -> list[Find
     if targets[0].host != trunk.host:
         found = ", ".join(f"{target.host} port {target.port}" for target in targets[:4])
         findings.append(_good(f"{trunk.host} is {found}."))
+    if trunk.transport is Transport.TLS:
+        findings.append(await _certificate(trunk, targets[0], link, epoch))
     findings.append(await _ask_options(trunk, link, domain=domain))
     if line.registration is not None:
         findings.append(_registration(line))
     findings += _use(line)
     return findings
+
+
+async def _certificate(trunk: Trunk, target: Target, link: TrunkLink, epoch: float) -> Finding:
+    name = target.way.name or trunk.host
+    try:
+        shown = await look_at_certificate(target, name, link.tls)
+    except NotBelieved as problem:
+        return _bad(
+            f"The certificate of {name} is not believed: {problem}. Calls would fail: the trunk must show one for "
+            "that name, in date, from an authority this machine knows."
+        )
+    except NoTls as problem:
+        return _bad(f"No TLS with {target.host} port {target.port}: {problem}. Check the port and the transport.")
+    if shown.until is None:
+        return _note(f"The certificate of {name} is not checked: whoever stands in between could be it.")
+    days = (shown.until - epoch) / DAY_S
+    if days < SOON_DAYS:
+        return _note(f"The certificate of {name} expires in {max(0.0, days):.1f} days: its owner must renew it.")
+    return _good(f"The certificate of {name} is believed and good for another {days:.0f} days.")
 
 
 async def _ask_options(trunk: Trunk, link: TrunkLink, *, domain: str) -> Finding:

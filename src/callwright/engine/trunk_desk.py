@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from sqlalchemy import Connection
 
 from callwright.db.database import Database
 from callwright.engine import trunk_store
 from callwright.engine.interface import CallFailed, CallOrder, Engine
 from callwright.engine.trunk_check import Finding, Verdict, examine
+from callwright.engine.trunk_fields import TrunkChanges
 from callwright.engine.trunk_identity import rewritten
 from callwright.engine.trunk_report import setup_report, state_report
 from callwright.engine.trunk_setup import Trunk
@@ -27,7 +31,10 @@ class UnknownTrunk(RequestError):
 
 
 class TrunkDesk:
-    """Trunks as the command line sees them. ``domain`` is our own SIP domain, ``new_call_id`` makes fresh ids."""
+    """Trunks as the command line sees them. ``domain`` is our own SIP domain, ``new_call_id`` makes fresh ids.
+
+    ``declared`` are those of the configuration ``file``; they win over stored ones of the same name.
+    """
 
     def __init__(
         self,
@@ -38,6 +45,8 @@ class TrunkDesk:
         domain: str,
         clock: Callable[[], float],
         new_call_id: Callable[[], CallId],
+        declared: Iterable[Trunk] = (),
+        file: Path | None = None,
     ) -> None:
         self._database = database
         self._trunks = trunks
@@ -45,28 +54,48 @@ class TrunkDesk:
         self._domain = domain
         self._clock = clock
         self._new_call_id = new_call_id
+        self._declared = {trunk.name: trunk for trunk in declared}
+        self._file = file
         self._loading = asyncio.Lock()  # of two changes at once the later one must be read last
 
     async def load(self) -> None:
         """Work with the trunks of the database; raise ``DatabaseUnavailable`` when a password cannot be unsealed."""
         async with self._loading:
-            await self._trunks.set_up(await self._database.read(trunk_store.list_trunks))
+            stored = {trunk.name: trunk for trunk in await self._database.read(trunk_store.list_trunks)}
+            await self._trunks.set_up((stored | self._declared).values())
 
     async def add(self, trunk: Trunk) -> dict[str, object]:
         """Keep a trunk and begin to use it; raise ``RequestError`` when it makes no sense."""
+        self._refuse_declared(trunk.name)
         now = self._clock()
         await self._database.write(lambda c: trunk_store.add_trunk(c, trunk, created_at=now))
         await self.load()
         return self.show(trunk.name)
 
+    async def edit(self, changes: TrunkChanges) -> dict[str, object]:
+        """Change a stored trunk; calls that are up go on as they began. Raise ``RequestError``."""
+        name = changes.name
+        self._refuse_declared(name)
+
+        def change(c: Connection) -> bool:
+            trunk = next((trunk for trunk in trunk_store.list_trunks(c) if trunk.name == name), None)
+            return trunk is not None and trunk_store.update_trunk(c, changes.of(trunk))
+
+        if not await self._database.write(change):
+            raise self._unknown(name)
+        await self.load()
+        return self.show(name)
+
     async def remove(self, name: str) -> None:
-        """Forget a trunk; calls that are up on it stay up. Raise ``UnknownTrunk``."""
+        """Forget a trunk; calls that are up on it stay up. Raise ``RequestError``."""
+        self._refuse_declared(name)
         if not await self._database.write(lambda c: trunk_store.remove_trunk(c, name)):
             raise self._unknown(name)
         await self.load()
 
     async def enable(self, name: str, *, enabled: bool) -> dict[str, object]:
-        """Switch a trunk on or off; raise ``UnknownTrunk``."""
+        """Switch a trunk on or off; raise ``RequestError``."""
+        self._refuse_declared(name)
         if not await self._database.write(lambda c: trunk_store.enable_trunk(c, name, enabled=enabled)):
             raise self._unknown(name)
         await self.load()
@@ -81,7 +110,8 @@ class TrunkDesk:
         line = self._trunks.line(name)
         if line is None:
             raise self._unknown(name)
-        return setup_report(line.trunk) | state_report(line, asyncio.get_running_loop().time())
+        source = str(self._file) if name in self._declared else ""
+        return setup_report(line.trunk, source) | state_report(line, asyncio.get_running_loop().time())
 
     async def test(self, name: str, *, call: str = "", caller_id: str = "") -> list[Finding]:
         """Look a trunk over; with ``call`` also call that number through it and play a tone. Raise ``RequestError``."""
@@ -91,7 +121,7 @@ class TrunkDesk:
         destination = parse_destination(call) if call else None
         if destination is not None and destination.kind is not DestinationKind.TEL:
             raise RequestError(f"'{call[:40]}' is not a telephone number: trunks carry nothing else", field="call")
-        findings = await examine(line, self._trunks.link, domain=self._domain)
+        findings = await examine(line, self._trunks.link, domain=self._domain, epoch=self._clock())
         if destination is not None:
             order = CallOrder(
                 call_id=self._new_call_id(),
@@ -120,6 +150,10 @@ class TrunkDesk:
         finally:
             await call.hang_up()
         return Finding(verdict=Verdict.GOOD, text=f"{asked} was answered with {call.facts.codec} and got a tone.")
+
+    def _refuse_declared(self, name: str) -> None:
+        if name in self._declared:
+            raise RequestError(f"trunk '{name}' is declared in {self._file}: change it there and restart the node")
 
     def _unknown(self, name: str) -> UnknownTrunk:
         names = ", ".join(line.name for line in self._trunks.lines) or "none yet"

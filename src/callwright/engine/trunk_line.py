@@ -15,6 +15,8 @@ from callwright.sip.registration import Registration
 from callwright.values.ids import CallId
 
 _PUSHBACK = (503, 429)
+_OF_HEALTH = ("host", "port", "transport", "enabled", "check_every_s")
+_OF_REGISTRATION = ("user", "password", "register", "expires_s", "from_domain")
 
 
 @dataclass(slots=True)
@@ -77,6 +79,30 @@ class TrunkLine:
             return False
         self.tally.pushed_back += 1
         return self.pace.pushed_back(now, retry_after_s)
+
+
+def keeps_health(before: Trunk, after: Trunk) -> bool:
+    """Whether what is known of a trunk's health still says something after a change of its set-up."""
+    return all(getattr(before, name) == getattr(after, name) for name in _OF_HEALTH)
+
+
+def keeps_registration(before: Trunk, after: Trunk) -> bool:
+    """Whether a registration still holds after a change of its trunk's set-up."""
+    return all(getattr(before, name) == getattr(after, name) for name in (*_OF_HEALTH, *_OF_REGISTRATION))
+
+
+def changed_line(line: TrunkLine, trunk: Trunk, *, contact: str, chance: Callable[[], float], now: float) -> TrunkLine:
+    """Return a trunk's line after a change of its set-up: calls and counts go on, the rest where it still holds."""
+    new = open_line(trunk, contact=contact, chance=chance, now=now)
+    new.calls = line.calls
+    new.tally = line.tally
+    if line.trunk.max_cps == trunk.max_cps:
+        new.pace = line.pace
+    if keeps_health(line.trunk, trunk):
+        new.health = line.health
+    if keeps_registration(line.trunk, trunk):
+        new.registration, new.refused = line.registration, line.refused
+    return new
 
 
 def open_line(trunk: Trunk, *, contact: str, chance: Callable[[], float], now: float) -> TrunkLine:

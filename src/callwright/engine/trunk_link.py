@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 
 from callwright.engine.sip_socket import SipSocket
+from callwright.engine.sip_tls import TlsSettings
 from callwright.engine.trunk_setup import Trunk
 from callwright.sip import event as sip_event
 from callwright.sip.ask import AskPlan
 from callwright.sip.auth import Credentials
-from callwright.sip.event import AskDone, PingDone
+from callwright.sip.event import AskDone
 from callwright.sip.way import Target, Way
 
 CHECK_TIMEOUT_S = 4.0
@@ -20,23 +21,19 @@ class TrunkLink:
 
     def __init__(self, sip: SipSocket) -> None:
         self._sip = sip
-        self._pings: dict[str, asyncio.Future[PingDone]] = {}
         self._asks: dict[str, asyncio.Future[AskDone]] = {}
 
     async def ping(self, trunk: Trunk) -> int | None:
-        """Send OPTIONS; return the code it was answered with, None when there was no answer soon enough."""
-        handle = self._sip.core.ping(trunk.address, self._now(), way=Way(transport=trunk.transport))
-        done: asyncio.Future[PingDone] = asyncio.get_running_loop().create_future()
-        self._pings[handle] = done
-        self._sip.pump()
+        """Send OPTIONS with the trunk's user; return the code it was answered with, None for silence.
+
+        A challenge is answered: an exchange counts one that is not as a failed login, and may lock us out for many.
+        """
         try:
             async with asyncio.timeout(CHECK_TIMEOUT_S):
-                answer = await done
+                done = await self.ask(options_plan(trunk, domain=self._sip.core.host))
         except TimeoutError:
             return None
-        finally:
-            self._pings.pop(handle, None)
-        return None if answer.local else answer.code
+        return None if done.local else done.code
 
     async def ask(self, plan: AskPlan) -> AskDone:
         """Send a request and return its final answer; silence is one with code 408 after 32 s."""
@@ -49,15 +46,22 @@ class TrunkLink:
         finally:
             self._asks.pop(handle, None)
 
+    @property
+    def tls(self) -> TlsSettings:
+        """How connections by TLS are made."""
+        return self._sip.tls
+
     async def locate(self, trunk: Trunk) -> list[Target]:
         """Return where a trunk's requests go, in the order to try; raise OSError when that is nowhere."""
         return await self._sip.locate(trunk.host, port=trunk.port, transport=trunk.transport)
 
+    def known(self, trunk: Trunk) -> list[Target]:
+        """Return what ``locate`` found a while ago."""
+        return self._sip.known(trunk.host, port=trunk.port, transport=trunk.transport)
+
     def take(self, event: sip_event.Event) -> None:
         """Hand an answer to whoever waits for it; others are none of ours."""
         match event:
-            case PingDone() if (ping := self._pings.get(event.handle)) is not None and not ping.done():
-                ping.set_result(event)
             case AskDone() if (ask := self._asks.get(event.handle)) is not None and not ask.done():
                 ask.set_result(event)
             case _:

@@ -52,7 +52,11 @@ class Pace:
 
     def is_resting(self, now: float) -> bool:
         """Whether the trunk asked to be left alone (Retry-After): others go first (RFC 3261 section 21.5.4)."""
-        return now < self._rest_until
+        return self.rest_left(now) > 0
+
+    def rest_left(self, now: float) -> float:
+        """Return for how many seconds more the trunk wants to be left alone, 0 when it does not."""
+        return max(0.0, self._rest_until - now)
 
     def promise(self, now: float) -> float:
         """Return when one more call may go, counting those that were promised a moment before; not yet a promise."""

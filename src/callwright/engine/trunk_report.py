@@ -6,10 +6,13 @@ from callwright.engine.trunk_line import TrunkLine
 from callwright.engine.trunk_setup import Trunk
 
 
-def setup_report(trunk: Trunk) -> dict[str, object]:
-    """Return every field of a trunk; of the password only whether there is one."""
+def setup_report(trunk: Trunk, source: str) -> dict[str, object]:
+    """Return every field of a trunk; of the password only whether there is one. ``source`` is the configuration file
+    that declares it, "" for a stored one.
+    """
     return {
         "name": trunk.name,
+        "source": source,
         "host": trunk.host,
         "port": trunk.port,
         "transport": trunk.transport.value,
@@ -42,6 +45,7 @@ def state_report(line: TrunkLine, now: float) -> dict[str, object]:
         "calls": len(line.calls),
         "rate": line.pace.rate(now),
         "lowered": line.pace.is_lowered(now),
+        "resting_for_s": round(line.pace.rest_left(now), 1) or None,
         "invites": line.tally.invites,
         "passed_on": line.tally.passed_on,
         "pushed_back": line.tally.pushed_back,

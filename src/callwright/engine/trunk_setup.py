@@ -8,14 +8,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from callwright.media.offer_answer import CODECS
+from callwright.media.offer_answer import CODECS, SPOKEN
 from callwright.sip.uri import is_literal
 from callwright.sip.way import Transport
 from callwright.values.errors import RequestError
 
 DEFAULT_CHECK_EVERY_S = 30.0
 DEFAULT_EXPIRES_S = 600
-KNOWN_CODECS = tuple(codec.name for codec in CODECS)
+KNOWN_CODECS = tuple(codec.name for codec in SPOKEN)
+DEFAULT_CODECS = tuple(codec.name for codec in CODECS)
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]{0,252})|[0-9A-Fa-f:.]{2,45}")
@@ -67,7 +68,7 @@ class Trunk:
     strip: str = ""
     add: str = ""
     plus: bool = False
-    codecs: tuple[str, ...] = KNOWN_CODECS
+    codecs: tuple[str, ...] = DEFAULT_CODECS
     max_calls: int | None = None
     max_cps: float | None = None
     check_every_s: float = DEFAULT_CHECK_EVERY_S

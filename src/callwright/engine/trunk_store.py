@@ -37,23 +37,21 @@ def add_trunk(c: Connection, trunk: Trunk, *, created_at: float) -> None:
     check_trunk(trunk)
     if c.scalar(select(trunks.c.id).where(trunks.c.name == trunk.name)) is not None:
         raise RequestError(f"there is a trunk '{trunk.name}' already: remove it first, or choose another name")
-    row: dict[str, Any] = {name: getattr(trunk, name) for name in _PLAIN}
-    row |= {
-        "transport": trunk.transport.value,
-        "login": trunk.user,
-        "password": secret_box(c).seal(trunk.password) if trunk.password else None,
-        "codecs": ",".join(trunk.codecs),
-        "created_at": created_at,
-    }
-    made = c.execute(insert(trunks).values(row)).inserted_primary_key
+    made = c.execute(insert(trunks).values(_row(c, trunk) | {"created_at": created_at})).inserted_primary_key
     assert made is not None
-    c.execute(
-        insert(trunk_prefixes),
-        [
-            {"trunk_id": made[0], "digits": each.digits, "priority": each.priority, "weight": each.weight}
-            for each in trunk.prefixes
-        ],
-    )
+    _add_prefixes(c, made[0], trunk)
+
+
+def update_trunk(c: Connection, trunk: Trunk) -> bool:
+    """Change the trunk of this name; return False when there is none. Raise ``RequestError`` when it makes no sense."""
+    check_trunk(trunk)
+    trunk_id = c.scalar(select(trunks.c.id).where(trunks.c.name == trunk.name))
+    if trunk_id is None:
+        return False
+    c.execute(update(trunks).where(trunks.c.id == trunk_id).values(_row(c, trunk)))
+    c.execute(delete(trunk_prefixes).where(trunk_prefixes.c.trunk_id == trunk_id))
+    _add_prefixes(c, trunk_id, trunk)
+    return True
 
 
 def list_trunks(c: Connection) -> list[Trunk]:
@@ -80,6 +78,24 @@ def remove_trunk(c: Connection, name: str) -> bool:
 def enable_trunk(c: Connection, name: str, *, enabled: bool) -> bool:
     """Switch a trunk on or off; return False when there is none of that name."""
     return c.execute(update(trunks).where(trunks.c.name == name).values(enabled=enabled)).rowcount == 1
+
+
+def _row(c: Connection, trunk: Trunk) -> dict[str, Any]:
+    plain: dict[str, Any] = {name: getattr(trunk, name) for name in _PLAIN}
+    return plain | {
+        "transport": trunk.transport.value,
+        "login": trunk.user,
+        "password": secret_box(c).seal(trunk.password) if trunk.password else None,
+        "codecs": ",".join(trunk.codecs),
+    }
+
+
+def _add_prefixes(c: Connection, trunk_id: int, trunk: Trunk) -> None:
+    rows = [
+        {"trunk_id": trunk_id, "digits": each.digits, "priority": each.priority, "weight": each.weight}
+        for each in trunk.prefixes
+    ]
+    c.execute(insert(trunk_prefixes), rows)
 
 
 def _trunk(c: Connection, row: RowMapping, prefixes: tuple[TrunkPrefix, ...]) -> Trunk:

@@ -26,10 +26,20 @@ class TrunkWatch:
         self._line = line
         self._link = link
         self._nudged = asyncio.Event()
-        self._checking = asyncio.create_task(self._check(), name=f"check trunk {line.name}")
+        self._checking = self._begin_checking()
         self._registering = asyncio.create_task(self._register(), name=f"register at trunk {line.name}")
-        for task in (self._checking, self._registering):
-            task.add_done_callback(_report_failure)
+        self._registering.add_done_callback(_report_failure)
+
+    def follow(self, line: TrunkLine) -> None:
+        """Go on with the changed line of the same trunk, whose registration is still this one."""
+        self._line = line
+        self._checking.cancel()
+        self._checking = self._begin_checking()
+
+    def _begin_checking(self) -> asyncio.Task[None]:
+        task = asyncio.create_task(self._check(), name=f"check trunk {self._line.name}")
+        task.add_done_callback(_report_failure)
+        return task
 
     async def close(self) -> None:
         """Stop checking and take the registration back; a registrar that stays silent is not waited for long."""

@@ -14,10 +14,11 @@ import structlog
 
 from callwright.engine.sip_socket import SipSocket
 from callwright.engine.trunk_choice import in_order, may_try_next
-from callwright.engine.trunk_line import TrunkLine, open_line
+from callwright.engine.trunk_line import TrunkLine, changed_line, keeps_registration, open_line
 from callwright.engine.trunk_link import TrunkLink
 from callwright.engine.trunk_setup import Trunk
 from callwright.engine.trunk_watch import TrunkWatch
+from callwright.sip.uri import is_loopback
 from callwright.values.errors import OutsideError
 from callwright.values.ids import CallId
 
@@ -45,10 +46,14 @@ class Passage:
     async def turn(self) -> None:
         """Return when an INVITE may leave through the trunk; at once, without giving way, when that is now."""
         while True:
-            now = _now()
-            if (at := self.line.pace.may_send_at(now)) <= now:
+            if not (at := self.turn_at()):
                 return
-            await asyncio.sleep(at - now)
+            await asyncio.sleep(at - _now())
+
+    def turn_at(self) -> float:
+        """Return the loop time from which an INVITE may leave through the trunk, as far as is known now; 0 for now."""
+        now = _now()
+        return at if (at := self.line.pace.may_send_at(now)) > now else 0.0
 
     def fails(self, code: int, *, local: bool, rang: bool, retry_after_s: int | None) -> bool:
         """Note how the INVITE failed; True when another trunk is to try, which then is ``line``.
@@ -101,21 +106,49 @@ class Trunks:
     def line(self, name: str) -> TrunkLine | None:
         return self._lines.get(name)
 
+    def at(self, host: str, port: int) -> str:
+        """Return the name of the trunk at this name or address, "" when there is none; port 0 is not known yet.
+
+        An address counts for all its ports, but on loopback. Addresses of names are those found last.
+        """
+        wanted = host.lower().rstrip(".")
+        is_shared = is_loopback(wanted)
+        for name, line in self._lines.items():
+            trunk = line.trunk
+            places = {(trunk.host.lower().rstrip("."), trunk.address[1])} | {
+                target.to for target in self.link.known(trunk)
+            }
+            if any(place[0] == wanted and (not is_shared or place[1] == (port or 5060)) for place in places):
+                return name
+        return ""
+
+    def trunk_of(self, source: tuple[str, int]) -> str | None:
+        """Return the name of the trunk that a request from this address and port comes from, None for a stranger."""
+        return self.at(*source) or None
+
     async def set_up(self, trunks: Iterable[Trunk]) -> None:
         """Work with these trunks from now on. Trunks that stay as they were keep their state; calls stay up anyway."""
         wanted = {trunk.name: trunk for trunk in trunks}
-        gone = [name for name, line in self._lines.items() if wanted.get(name) != line.trunk]
-        former = {name: self._lines.pop(name) for name in gone}
-        watches = [self._watches.pop(name) for name in gone]
-        for name, trunk in wanted.items():
-            if name not in self._lines:
-                line = open_line(trunk, contact=self._contact, chance=self._chance, now=_now())
-                if name in former:
-                    line.calls = former[name].calls
-                self._lines[name] = line
+        leaving = [self._watches.pop(name) for name in self._lines if name not in wanted]
+        lines: dict[str, TrunkLine] = {}
+        for name, trunk in sorted(wanted.items()):
+            former = self._lines.get(name)
+            if former is None:
+                lines[name] = open_line(trunk, contact=self._contact, chance=self._chance, now=_now())
+            elif former.trunk == trunk:
+                lines[name] = former
+            else:
+                lines[name] = changed_line(former, trunk, contact=self._contact, chance=self._chance, now=_now())
+                if keeps_registration(former.trunk, trunk):
+                    self._watches[name].follow(lines[name])
+                else:
+                    leaving.append(self._watches.pop(name))
+        self._lines = lines
+        # A registration that ends and one that begins may be for the same user: never both at a time.
+        await asyncio.gather(*(watch.close() for watch in leaving))
+        for name, line in self._lines.items():
+            if name not in self._watches:
                 self._watches[name] = TrunkWatch(line, self.link)
-        self._lines = {name: self._lines[name] for name in sorted(self._lines)}
-        await asyncio.gather(*(watch.close() for watch in watches))
 
     async def close(self) -> None:
         """Stop watching and take registrations back."""

@@ -68,12 +68,12 @@ SILENCE: tuple[int, int] = (int(ENCODE[Law.ULAW, 0]), int(ENCODE[Law.ALAW, 0]))
 """The octet that stands for silence, by law."""
 
 
-def encode(pcm: Pcm, law: Law) -> Octets:
+def encode(pcm: Pcm, law: int) -> Octets:
     """Samples of any shape to octets of the same shape."""
     return np.asarray(ENCODE[law][np.ascontiguousarray(pcm, dtype=np.int16).view(np.uint16)], np.uint8)
 
 
-def decode(octets: Octets, law: Law) -> Pcm:
+def decode(octets: Octets, law: int) -> Pcm:
     """Octets of any shape to samples of the same shape."""
     return np.asarray(DECODE[law][octets], np.int16)
 

@@ -15,8 +15,9 @@ ring is long, or falls behind by more than 240 ms, is begun anew.
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
-from callwright.media.codec import FRAME_SAMPLES
+from callwright.media.codec import FRAME_MS, FRAME_SAMPLES
 from callwright.media.concealment import Concealment
 from callwright.media.g711 import Pcm
 from callwright.media.rtp import Bools, Ints
@@ -28,30 +29,46 @@ WINDOW_FRAMES = 100
 LOUDEST = 32767
 """Samples are kept between minus and plus this: one value is needed to say that there is none."""
 _NONE = np.int16(-32768)
-_RING_SAMPLES = RING_FRAMES * FRAME_SAMPLES
-_DELAY_SAMPLES = DELAY_FRAMES * FRAME_SAMPLES
-_MAX_DELAY_SAMPLES = MAX_DELAY_FRAMES * FRAME_SAMPLES
-_EARLY_SAMPLES = 2 * FRAME_SAMPLES
 _LATE_IN_A_ROW = 3
-_LEAVING = np.linspace(1.0, 0.0, FRAME_SAMPLES, dtype=np.float32)
 
 
 class JitterBuffer:
-    """The rings of up to `capacity` rows. A row is read once a tick from `start` on."""
+    """The rings of up to `capacity` rows. A row is read once a tick from `start` on. A frame of 20 ms has
+    `frame_samples` samples, and timestamps count samples.
+    """
 
-    def __init__(self, capacity: int) -> None:
-        self._concealment = Concealment(capacity)
+    def __init__(self, capacity: int, frame_samples: int = FRAME_SAMPLES) -> None:
+        self._frame = frame_samples
+        self._ring_samples = RING_FRAMES * frame_samples
+        self._delay_samples = DELAY_FRAMES * frame_samples
+        self._max_delay_samples = MAX_DELAY_FRAMES * frame_samples
+        self._early_samples = 2 * frame_samples
+        self._leaving = np.linspace(1.0, 0.0, frame_samples, dtype=np.float32)
+        self._concealment = Concealment(capacity, frame_samples)
         self._synced = np.zeros(capacity, np.bool_)
-        self._ring = np.zeros((capacity, RING_FRAMES, FRAME_SAMPLES), np.int16)
+        self._ring = np.zeros((capacity, RING_FRAMES, self._frame), np.int16)
         self._flat = self._ring.reshape(capacity, -1)
+        self._cells = self._ring.reshape(-1, self._frame)
         self._read_frame = np.zeros(capacity, np.int64)
         self._read_timestamp = np.zeros(capacity, np.int64)
         self._late = np.zeros(capacity, np.int64)
-        self._least_lead = np.full(capacity, _RING_SAMPLES, np.int64)
+        self._least_lead = np.full(capacity, self._ring_samples, np.int64)
         self._most_lead = np.zeros(capacity, np.int64)
         self._longer = np.zeros(capacity, np.bool_)
         self._shorter = np.zeros(capacity, np.bool_)
         self._ticks = 0
+
+    def usual_arrays(self) -> tuple[npt.NDArray[np.generic], ...]:
+        """What the C helper works on, in the order of its `struct reception`."""
+        return (
+            self._synced,
+            self._ring,
+            self._read_frame,
+            self._read_timestamp,
+            self._late,
+            self._least_lead,
+            self._most_lead,
+        )
 
     def start(self, row: int) -> None:
         """Begin collecting a row's sound."""
@@ -69,7 +86,7 @@ class JitterBuffer:
 
     def delay_ms(self, row: int) -> float:
         """How long the most early packet of late has waited, in milliseconds."""
-        return float(self._most_lead[row]) / 8
+        return float(self._most_lead[row]) * FRAME_MS / self._frame
 
     def place(self, rows: Ints, timestamps: Ints, sound: Pcm) -> None:
         """Put packets of one length in their places, at most one per row."""
@@ -77,31 +94,32 @@ class JitterBuffer:
         lead = (timestamps - self._read_timestamp[rows] + 2**31) % 2**32 - 2**31
         synced = self._synced[rows]
         late = synced & (lead < 0)
-        leap = ~synced | (lead + length > _RING_SAMPLES)
+        leap = ~synced | (lead + length > self._ring_samples)
         if late.any():
             self._step_back(rows[late], lead, late, leap)
         self._late[rows] = np.where(lead < 0, self._late[rows] + 1, 0)
         leap |= self._late[rows] >= _LATE_IN_A_ROW
         if leap.any():
             self._begin(rows[leap], timestamps[leap])
-            lead = np.where(leap, _DELAY_SAMPLES, lead)
+            lead = np.where(leap, self._delay_samples, lead)
         self._least_lead[rows] = np.minimum(self._least_lead[rows], np.maximum(lead, 0))
         self._most_lead[rows] = np.maximum(self._most_lead[rows], lead)
         fits = lead >= 0
-        if length == FRAME_SAMPLES:
-            aligned = fits & (lead % FRAME_SAMPLES == 0)
+        if length == self._frame:
+            aligned = fits & (lead % self._frame == 0)
             r = rows[aligned]
-            self._ring[r, (self._read_frame[r] + lead[aligned] // FRAME_SAMPLES) % RING_FRAMES] = sound[aligned]
+            self._ring[r, (self._read_frame[r] + lead[aligned] // self._frame) % RING_FRAMES] = sound[aligned]
             fits &= ~aligned
         if fits.any():
             r = rows[fits]
-            start = self._read_frame[r] * FRAME_SAMPLES + lead[fits]
-            self._flat[r[:, None], (start[:, None] + np.arange(length)) % _RING_SAMPLES] = sound[fits]
+            start = self._read_frame[r] * self._frame + lead[fits]
+            self._flat[r[:, None], (start[:, None] + np.arange(length)) % self._ring_samples] = sound[fits]
 
     def frames(self, rows: Ints) -> Pcm:
-        """Read the next 20 ms of each row; shaped (rows, 160)."""
+        """Read the next 20 ms of each row; one frame per row."""
         at = self._read_frame[rows]
-        frames = self._ring[rows, at]
+        cells = rows * RING_FRAMES + at
+        frames = self._cells.take(cells, axis=0)
         gaps = frames == _NONE
         step = np.ones(len(rows), np.int64)
         waiting = self._longer[rows]
@@ -111,9 +129,9 @@ class JitterBuffer:
             self._longer[rows[step == 0]] = False
         if self._shorter[rows].any():
             step[self._blend_two(rows, frames, gaps)] = 2
-        self._ring[rows, at] = _NONE
+        self._cells[cells] = _NONE
         self._read_frame[rows] = (at + step) % RING_FRAMES
-        self._read_timestamp[rows] += step * FRAME_SAMPLES
+        self._read_timestamp[rows] += step * self._frame
         self._concealment.fill(rows, frames, gaps)
         self._ticks += 1
         if self._ticks % WINDOW_FRAMES == 0:
@@ -124,23 +142,23 @@ class JitterBuffer:
         """Let late packets be heard where nothing newer was; change their `lead`, or mark them as a `leap`."""
         behind = -lead[late]
         nothing_newer = self._concealment.missing[rows] >= behind
-        room = self._most_lead[rows] + behind <= _MAX_DELAY_SAMPLES
-        frames = np.where(nothing_newer & room, -(-behind // FRAME_SAMPLES), 0)
+        room = self._most_lead[rows] + behind <= self._max_delay_samples
+        frames = np.where(nothing_newer & room, -(-behind // self._frame), 0)
         self._read_frame[rows] = (self._read_frame[rows] - frames) % RING_FRAMES
-        self._read_timestamp[rows] -= frames * FRAME_SAMPLES
-        self._least_lead[rows] += frames * FRAME_SAMPLES
-        self._most_lead[rows] += frames * FRAME_SAMPLES
+        self._read_timestamp[rows] -= frames * self._frame
+        self._least_lead[rows] += frames * self._frame
+        self._most_lead[rows] += frames * self._frame
         self._longer[rows] |= room & ~nothing_newer
-        lead[late] += frames * FRAME_SAMPLES
-        leap[late] = nothing_newer & (behind > _MAX_DELAY_SAMPLES)
+        lead[late] += frames * self._frame
+        leap[late] = nothing_newer & (behind > self._max_delay_samples)
 
     def _begin(self, rows: Ints, timestamps: Ints) -> None:
         self._ring[rows] = _NONE
         self._read_frame[rows] = 0
-        self._read_timestamp[rows] = timestamps - _DELAY_SAMPLES
+        self._read_timestamp[rows] = timestamps - self._delay_samples
         self._synced[rows] = True
         self._late[rows] = 0
-        self._least_lead[rows] = _RING_SAMPLES
+        self._least_lead[rows] = self._ring_samples
         self._most_lead[rows] = 0
         self._longer[rows] = self._shorter[rows] = False
 
@@ -151,7 +169,7 @@ class JitterBuffer:
         second = self._ring[rows[chosen], following[chosen]]
         whole = ~(second == _NONE).any(axis=1)
         chosen, second = np.asarray(chosen[whole], np.int64), second[whole]
-        frames[chosen] = np.rint(frames[chosen] * _LEAVING + second * (1.0 - _LEAVING)).astype(np.int16)
+        frames[chosen] = np.rint(frames[chosen] * self._leaving + second * (1.0 - self._leaving)).astype(np.int16)
         self._ring[rows[chosen], following[chosen]] = _NONE
         self._shorter[rows[chosen]] = False
         return chosen
@@ -159,7 +177,7 @@ class JitterBuffer:
     def _look_back(self, rows: Ints) -> None:
         """Decide from the last two seconds which rows can be read closer."""
         least = self._least_lead[rows]
-        self._shorter[rows] = self._synced[rows] & (least >= _EARLY_SAMPLES) & (least < _RING_SAMPLES)
+        self._shorter[rows] = self._synced[rows] & (least >= self._early_samples) & (least < self._ring_samples)
         self._longer[rows] = False
-        self._least_lead[rows] = _RING_SAMPLES
+        self._least_lead[rows] = self._ring_samples
         self._most_lead[rows] = 0

@@ -1,4 +1,4 @@
-"""Offer and answer for one audio stream (RFC 3264): G.711 both laws and telephone-event (RFC 4733, section 2.4).
+"""Offer and answer for one audio stream (RFC 3264): its codec and telephone-event (RFC 4733, section 2.4).
 
 `offer` writes what we propose, `choose` reads the answer to it, `answer` replies to a peer's offer (an incoming call,
 a re-INVITE, a hold). All three speak of directions as *we* see them.
@@ -10,13 +10,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from callwright.media import sdp
-from callwright.media.codec import DTMF_PAYLOAD, FRAME_MS, PCMA, PCMU, SAMPLE_RATE, Codec
+from callwright.media import g722, sdp
+from callwright.media.codec import DTMF_PAYLOAD, FRAME_MS, G722, L16, PCMA, PCMU, SAMPLE_RATE, Codec
 from callwright.values.errors import PeerError
 
 CODECS = (PCMA, PCMU)
+"""What is offered, and taken from an offer, unless told otherwise."""
+SPOKEN = (*CODECS, G722, L16) if g722.SPOKEN else (*CODECS, L16)
+"""What can be named: all we speak on this machine."""
 _PROTOCOLS = ("RTP/AVP", "RTP/AVPF")
-_STATIC = {"0": "PCMU", "8": "PCMA"}
+_STATIC = {"0": "PCMU", "8": "PCMA", "9": "G722"}
 _EVENT = "TELEPHONE-EVENT"
 
 
@@ -58,7 +61,7 @@ class Agreed:
 
     `remote` is where our RTP goes; `direction` says whether we may send and should expect RTP: a peer that holds us
     (`sendonly`, `inactive`, address 0.0.0.0, port 0) leaves `recvonly` or `inactive`. `dtmf_payload` is None when the
-    peer takes no telephone-event. `ptime_ms` is the packet length the peer asks for; we send 20 ms whatever it is.
+    peer takes no telephone-event. `ptime_ms` is the packet length the peer asks for.
     """
 
     remote: tuple[str, int]
@@ -77,12 +80,12 @@ class Answer:
 
 
 def codecs_named(names: Sequence[str]) -> tuple[Codec, ...]:
-    """The codecs of these names (PCMA, PCMU, in either case), most wanted first, as `offer`, `choose` and `answer` take
-    them; raise ValueError for one we do not speak, for one named twice and for none at all.
+    """The codecs of these names (as in `SPOKEN`, in either case), most wanted first, as `offer`, `choose` and `answer`
+    take them; raise ValueError for one we do not speak, for one named twice and for none at all.
     """
-    found = tuple(codec for name in names for codec in CODECS if codec.name == name.strip().upper())
+    found = tuple(codec for name in names for codec in SPOKEN if codec.name == name.strip().upper())
     if len(found) != len(names) or len(set(found)) != len(found) or not found:
-        ours = " and ".join(codec.name for codec in CODECS)
+        ours = ", ".join(codec.name for codec in SPOKEN)
         raise ValueError(f"{', '.join(names) or 'no codec'}: name each codec once; we speak {ours}")
     return found
 
@@ -234,5 +237,10 @@ def _wished(media: sdp.Media) -> Direction:
 
 
 def _ptime(media: sdp.Media) -> int:
-    text = (media.attribute("ptime") or "").partition(".")[0]
-    return int(text) if text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= 200 else FRAME_MS
+    wanted, most = (_milliseconds(media, name) for name in ("ptime", "maxptime"))
+    return min(wanted or FRAME_MS, most or wanted or FRAME_MS)
+
+
+def _milliseconds(media: sdp.Media, name: str) -> int | None:
+    text = (media.attribute(name) or "").partition(".")[0]
+    return int(text) if text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= 200 else None

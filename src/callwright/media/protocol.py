@@ -38,19 +38,20 @@ class OpenLeg(Message, tag="open"):
 
 
 class ConnectLeg(Message, tag="connect"):
-    """Start, or change, the stream of a leg. `law` is PCMA or PCMU; `tone_keys` says whether keys are also looked for
-    in the sound.
+    """Start, or change, the stream of a leg. `coding` is the codec's name, `ptime_ms` the packet length the far
+    end asks for; `tone_keys` says whether keys are also looked for in the sound.
     """
 
     leg: int
     host: str
     port: int
-    law: str
+    coding: str
     payload: int
     dtmf_payload: int | None
     send: bool
     receive: bool
     tone_keys: bool = False
+    ptime_ms: int = 20
 
 
 class Play(Message, tag="play"):

@@ -5,19 +5,26 @@ Sound is only decoded for the rows that are listened to, and goes into the jitte
 
 from __future__ import annotations
 
+import ctypes
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from callwright.media import g711, rtp
-from callwright.media.codec import COMFORT_NOISE_PAYLOAD, SAMPLE_RATE
-from callwright.media.g711 import Law, Pcm
-from callwright.media.jitter import JitterBuffer
+from callwright.media import g711, g722, rtp
+from callwright.media.codec import COMFORT_NOISE_PAYLOAD, FRAME_SAMPLES, PLAIN_CODINGS, SAMPLE_RATE, Coding
+from callwright.media.g711 import Octets, Pcm
+from callwright.media.helper import HELPER, address
+from callwright.media.jitter import LOUDEST, RING_FRAMES, JitterBuffer
+from callwright.media.rates import Doubler, Halver
+
+Floats = npt.NDArray[np.float64]
 
 MAX_PACKET_SAMPLES = SAMPLE_RATE // 5
 """The longest packet whose sound is taken: 200 ms."""
 _SEQUENCE_JUMP = 3000
-_STATIC_LAW = {0: Law.ULAW, 8: Law.ALAW}
+_NOTHING = np.zeros(0, np.int64)
+_STATIC = {0: Coding.ULAW, 8: Coding.ALAW}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +50,42 @@ class Counts:
     last_at: float | None
 
 
-class Reception:
-    """The receiving side of up to `capacity` legs."""
+class _Usual:
+    """What the C helper does with the usual packets of a reception (`callwright/media/c/reception.c`): pointers to the
+    arrays that both work on.
+    """
 
-    def __init__(self, capacity: int) -> None:
-        self._law = np.zeros(capacity, np.uint8)
+    def __init__(self, library: ctypes.CDLL, reception: Reception, buffer: JitterBuffer) -> None:
+        self._take = library.callwright_take
+        self._arrays = [*reception.usual_arrays(), *buffer.usual_arrays(), g711.DECODE]
+        pointers = [address(array) for array in self._arrays]
+        numbers = (RING_FRAMES, PLAIN_CODINGS)
+        self._structure = (ctypes.c_int64 * (len(pointers) + len(numbers)))(*pointers, *numbers)
+        self._rest = np.zeros(0, np.int64)
+
+    def take(self, rows: rtp.Ints, packets: rtp.U8, lengths: rtp.Ints, at: Floats) -> rtp.Ints:
+        """Take the usual packets of a batch; return the indexes of the others."""
+        rows, packets = np.ascontiguousarray(rows), np.ascontiguousarray(packets)
+        lengths, at = np.ascontiguousarray(lengths), np.ascontiguousarray(at)
+        if len(self._rest) < len(rows):
+            self._rest = np.zeros(2 * len(rows), np.int64)
+        left = self._take(
+            self._structure,
+            len(rows),
+            *(ctypes.c_void_p(address(array)) for array in (rows, packets)),
+            packets.shape[1],
+            *(ctypes.c_void_p(address(array)) for array in (lengths, at, self._rest)),
+        )
+        return self._rest[:left].copy()
+
+
+class Reception:
+    """The receiving side of up to `capacity` legs. Packets are taken by the C helper, if there is one, as far as they
+    are usual.
+    """
+
+    def __init__(self, capacity: int, helper: ctypes.CDLL | None = HELPER) -> None:
+        self._coding = np.zeros(capacity, np.uint8)
         self._payload_type = np.zeros(capacity, np.int16)
         self._event_type = np.full(capacity, -1, np.int16)
         self._other_event_type = np.full(capacity, -1, np.int16)
@@ -67,6 +105,30 @@ class Reception:
         self.listened = np.zeros(0, np.int64)
         """The rows whose sound is collected, in ascending order."""
         self._buffer = JitterBuffer(capacity)
+        self._wide = _Wide(capacity) if g722.SPOKEN else None
+        self.wide_rows = _NOTHING
+        """Of the rows read last, those with 16,000 samples a second, in ascending order."""
+        self.wide_frames: Pcm = np.zeros((0, 2 * FRAME_SAMPLES), np.int16)
+        """Their frames at that rate."""
+        self._usual = None if helper is None else _Usual(helper, self, self._buffer)
+
+    def usual_arrays(self) -> tuple[npt.NDArray[np.generic], ...]:
+        """What the C helper works on, in the order of its `struct reception`."""
+        return (
+            self._coding,
+            self._payload_type,
+            self._event_type,
+            self._other_event_type,
+            self._seen,
+            self._ssrc,
+            self._highest,
+            self._received,
+            self._jitter,
+            self._transit,
+            self._has_transit,
+            self.last_at,
+            self._listening,
+        )
 
     def attach(self, row: int) -> None:
         """Give a row to a new leg."""
@@ -77,18 +139,21 @@ class Reception:
         self.listen(row, False)
         self._base[row] = self._highest[row] = 0
 
-    def set_stream(self, row: int, *, law: Law, payload_type: int, event_types: tuple[int, ...]) -> None:
+    def set_stream(self, row: int, *, coding: Coding, payload_type: int, event_types: tuple[int, ...]) -> None:
         """Choose what a row understands: the agreed payload type, and those that carry key events (two at most). The
         static payload types of both laws are always understood, as the far end may change between them.
         """
-        self._law[row], self._payload_type[row] = law, payload_type
+        changed = coding != self._coding[row]
+        self._coding[row], self._payload_type[row] = coding, payload_type
         kinds = (*event_types, -1, -1)
         self._event_type[row], self._other_event_type[row] = kinds[0], kinds[1]
+        if changed and self._listening[row]:
+            self._start(row)
 
     def listen(self, row: int, listening: bool) -> None:
         """Start or stop collecting a row's sound."""
         if listening and not self._listening[row]:
-            self._buffer.start(row)
+            self._start(row)
         self._listening[row] = listening
         self.listened = np.flatnonzero(self._listening)
 
@@ -99,11 +164,21 @@ class Reception:
             int(self._event_type[row]),
             int(self._other_event_type[row]),
             COMFORT_NOISE_PAYLOAD,
-            *_STATIC_LAW,
+            *_STATIC,
         )
 
-    def receive(self, rows: rtp.Ints, packets: rtp.U8, lengths: rtp.Ints, now: float) -> Heard:
-        """Take a batch of datagrams, at most one per row; `rows` says whose each one is."""
+    def receive(self, rows: rtp.Ints, packets: rtp.U8, lengths: rtp.Ints, at: Floats | float) -> Heard:
+        """Take a batch of datagrams, at most one per row; `rows` says whose each one is, `at` when they came."""
+        at = np.broadcast_to(np.asarray(at, np.float64), len(rows))
+        if self._usual is None:
+            return self._receive(rows, packets, lengths, at)
+        rest = self._usual.take(rows, packets, lengths, at)
+        if not len(rest):
+            return Heard(events=_NOTHING, unusual=_NOTHING)
+        heard = self._receive(rows[rest], packets[rest], lengths[rest], at[rest])
+        return Heard(events=rest[heard.events], unusual=rest[heard.unusual])
+
+    def _receive(self, rows: rtp.Ints, packets: rtp.U8, lengths: rtp.Ints, at: Floats) -> Heard:
         headers = rtp.parse_rows(packets, lengths)
         kind = headers.payload_type.astype(np.int16)
         agreed = kind == self._payload_type[rows]
@@ -113,37 +188,67 @@ class Reception:
         known = events | sound | pauses
         if not known.all():
             self._ignored[rows[~known]] += 1
-        self._count(rows, headers, known, now)
-        self._measure(rows, headers, sound, now)
+        self._count(rows, headers, known, at)
+        self._measure(rows, headers, sound, at)
         listening = self._listening[rows]
         plain = sound & listening & headers.plain
+        coding = np.where(agreed, self._coding[rows], kind == 8).astype(np.uint8)
         for size in np.unique(lengths[plain]).tolist():
-            samples = size - rtp.HEADER_BYTES
-            if not 0 < samples <= MAX_PACKET_SAMPLES:
-                continue
             same = plain & (lengths == size)
-            law = np.where(agreed, self._law[rows], kind == 8).astype(np.uint8)[same]
-            octets = packets[same, rtp.HEADER_BYTES : size]
-            self._buffer.place(rows[same], headers.timestamp[same].astype(np.int64), g711.decode_rows(octets, law))
+            stamps = headers.timestamp[same].astype(np.int64)
+            self._hear(rows[same], coding[same], packets[same, rtp.HEADER_BYTES : size], stamps)
         unusual = listening & (pauses | (sound & ~headers.plain))
         return Heard(events=np.flatnonzero(events), unusual=np.flatnonzero(unusual))
 
     def receive_unusual(self, row: int, packet: rtp.Packet) -> None:
         """Take one packet whose header is not the plain one, or that says how silence sounds; it is counted already."""
-        law = Law(int(self._law[row])) if packet.payload_type == self._payload_type[row] else None
-        law = law if law is not None else _STATIC_LAW.get(packet.payload_type)
+        coding: int | None = _STATIC.get(packet.payload_type)
+        if packet.payload_type == self._payload_type[row]:
+            coding = int(self._coding[row])
         if not packet.payload:
             return
-        if law is None:
+        if coding is None:
             if packet.payload_type == COMFORT_NOISE_PAYLOAD:
-                self._buffer.be_silent(row, packet.payload[0] & 0x7F)
+                self._buffer_of(row).be_silent(row, packet.payload[0] & 0x7F)
             return
-        pcm = g711.decode(np.frombuffer(packet.payload[:MAX_PACKET_SAMPLES], np.uint8), law)
-        self._buffer.place(np.array([row]), np.array([packet.timestamp], np.int64), pcm[None])
+        octets = np.frombuffer(packet.payload, np.uint8).reshape(1, -1)
+        self._hear(np.array([row]), np.array([coding], np.uint8), octets, np.array([packet.timestamp], np.int64))
 
     def frames(self, rows: rtp.Ints) -> Pcm:
         """Read the next 20 ms of the given rows, which must be listening; shaped (rows, 160)."""
-        return self._buffer.frames(rows)
+        wide = self._coding[rows] == Coding.G722
+        if self._wide is None or not wide.any():
+            self.wide_rows = _NOTHING
+            return self._buffer.frames(rows)
+        self.wide_rows = rows[wide]
+        self.wide_frames = self._wide.buffer.frames(self.wide_rows)
+        frames = np.empty((len(rows), FRAME_SAMPLES), np.int16)
+        frames[~wide] = self._buffer.frames(rows[~wide])
+        frames[wide] = self._wide.halver.halve(self.wide_rows, self.wide_frames)
+        return frames
+
+    def _start(self, row: int) -> None:
+        if self._wide is not None and self._coding[row] == Coding.G722:
+            self._wide.begin(row)
+        else:
+            self._buffer.start(row)
+
+    def _buffer_of(self, row: int) -> JitterBuffer:
+        wide = self._wide is not None and self._coding[row] == Coding.G722
+        return self._wide.buffer if wide and self._wide is not None else self._buffer
+
+    def _hear(self, rows: rtp.Ints, coding: Octets, octets: Octets, timestamps: rtp.Ints) -> None:
+        """Take the sound of packets of one length, of rows that are listened to; `coding` is that of each packet."""
+        size = octets.shape[1]
+        wide, linear = self._coding[rows] == Coding.G722, coding == Coding.L16
+        plain = ~wide & ~linear
+        if plain.any() and 0 < size <= MAX_PACKET_SAMPLES:
+            self._buffer.place(rows[plain], timestamps[plain], g711.decode_rows(octets[plain], coding[plain]))
+        if linear.any() and 0 < size <= 2 * MAX_PACKET_SAMPLES and size % 2 == 0:
+            sound = np.ascontiguousarray(octets[linear]).view(">i2").astype(np.int16)
+            self._buffer.place(rows[linear], timestamps[linear], np.maximum(sound, np.int16(-LOUDEST)))
+        if self._wide is not None and wide.any() and 0 < size <= MAX_PACKET_SAMPLES:
+            self._wide.hear(rows[wide], coding[wide], octets[wide], timestamps[wide])
 
     def counts(self, row: int) -> Counts:
         """A row's figures."""
@@ -162,13 +267,13 @@ class Reception:
             last_at=float(self.last_at[row]) if seen else None,
         )
 
-    def _count(self, rows: rtp.Ints, headers: rtp.Headers, known: rtp.Bools, now: float) -> None:
+    def _count(self, rows: rtp.Ints, headers: rtp.Headers, known: rtp.Bools, at: Floats) -> None:
         r = rows[known]
         sequence = headers.sequence[known].astype(np.int64)
         ssrc = headers.ssrc[known]
         fresh = ~self._seen[r]
-        self._first_at[r[fresh]] = now
-        self.last_at[r] = now
+        self._first_at[r[fresh]] = at[known][fresh]
+        self.last_at[r] = at[known]
         highest = self._highest[r]
         step = (sequence - highest + 0x8000 & 0xFFFF) - 0x8000
         jumped = ~fresh & ((ssrc != self._ssrc[r]) | (np.abs(step) > _SEQUENCE_JUMP))
@@ -178,6 +283,8 @@ class Reception:
             self._expected_before[j] += self._highest[j] - self._base[j] + 1
             self._has_transit[j] = False
             self._buffer.lose_track(j)
+            if self._wide is not None:
+                self._wide.buffer.lose_track(j)
         anew = fresh | jumped
         self._base[r[anew]] = sequence[anew]
         self._highest[r] = np.where(anew, sequence, highest + np.maximum(step, 0))
@@ -185,12 +292,37 @@ class Reception:
         self._seen[r] = True
         self._received[r] += 1
 
-    def _measure(self, rows: rtp.Ints, headers: rtp.Headers, sound: rtp.Bools, now: float) -> None:
+    def _measure(self, rows: rtp.Ints, headers: rtp.Headers, sound: rtp.Bools, at: Floats) -> None:
         r = rows[sound]
         # On the timestamp's own wheel, so that its wrap is no jump.
-        transit = (now * SAMPLE_RATE - headers.timestamp[sound].astype(np.float64)) % 2.0**32
+        transit = (at[sound] * SAMPLE_RATE - headers.timestamp[sound].astype(np.float64)) % 2.0**32
         change = np.abs((transit - self._transit[r] + 2.0**31) % 2.0**32 - 2.0**31)
         usable = self._has_transit[r] & (change < SAMPLE_RATE)
         self._jitter[r] += np.where(usable, (change - self._jitter[r]) / 16.0, 0.0)
         self._transit[r] = transit
         self._has_transit[r] = True
+
+
+class _Wide:
+    """Rows with 16,000 samples a second: those whose agreed coding is G.722."""
+
+    def __init__(self, capacity: int) -> None:
+        self.buffer = JitterBuffer(capacity, 2 * FRAME_SAMPLES)
+        self.halver = Halver(capacity)
+        self._decoder = g722.Bank(capacity)
+        self._doubler = Doubler(capacity)
+
+    def begin(self, row: int) -> None:
+        """Start a row anew."""
+        self.buffer.start(row)
+        for each in (self.halver, self._decoder, self._doubler):
+            each.begin(row)
+
+    def hear(self, rows: rtp.Ints, coding: Octets, octets: Octets, timestamps: rtp.Ints) -> None:
+        """Take the sound of packets of one length. A far end may fall back to G.711 without saying so."""
+        own = coding == Coding.G722
+        sound = np.empty((len(rows), 2 * octets.shape[1]), np.int16)
+        sound[own] = self._decoder.decode(rows[own], octets[own])
+        sound[~own] = self._doubler.double(rows[~own], g711.decode_rows(octets[~own], coding[~own]))
+        # Two samples for each step of the clock, on the same wheel.
+        self.buffer.place(rows, 2 * timestamps % 2**32, np.maximum(sound, np.int16(-LOUDEST)))

@@ -114,6 +114,9 @@ def _media(value: str) -> Media:
     port = _number(port_text, 65_535)
     if port is None:
         raise SdpError(f"m= line has an impossible port: {_shown(value)}")
+    if not all(part.isascii() and part.isprintable() for part in parts):
+        # An answer repeats these words, and would be as unreadable as the offer.
+        raise SdpError(f"m= line holds characters that no word of it may have: {_shown(value)}")
     return Media(kind=parts[0].lower(), port=port, protocol=parts[2].upper(), formats=tuple(parts[3:]))
 
 

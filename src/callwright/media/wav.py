@@ -1,6 +1,6 @@
 """WAV files of 8 kHz telephone sound (RIFF, Microsoft Multimedia Standards Update 3.0), written as they grow.
 
-The header is put right after every block, so that a file whose writer died lacks its last second at most and opens
+The header is put right after every block, so that a file whose writer died lacks its last half second at most and opens
 everywhere.
 """
 

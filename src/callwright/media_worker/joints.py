@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from callwright.media.codec import Coding
 from callwright.media.g711 import Pcm
 from callwright.media.matrix import Playout
 from callwright.media.rtp import Ints
@@ -33,10 +34,17 @@ class Joints:
             self._renew()
         return other
 
-    def carry(self, heard: Ints, frames: Pcm) -> None:
-        """Put what was heard this tick, `frames` of the rows `heard` in ascending order, into the partners' packets."""
-        if len(self._rows):
-            self._playout.overlay(self._rows, frames[np.searchsorted(heard, self._partners)])
+    def carry(self, heard: Ints, frames: Pcm, wide: Ints, wide_frames: Pcm) -> None:
+        """Put what was heard this tick, `frames` of the rows `heard` in ascending order, into the partners' packets.
+        Of the rows `wide` it is there with 16,000 samples a second as well, which goes to partners who can hear that.
+        """
+        rows, partners = self._rows, self._partners
+        if len(rows) and len(wide):
+            both = np.isin(partners, wide) & (self._playout.coding[rows] == Coding.G722)
+            self._playout.overlay(rows[both], wide_frames[np.searchsorted(wide, partners[both])])
+            rows, partners = rows[~both], partners[~both]
+        if len(rows):
+            self._playout.overlay(rows, frames[np.searchsorted(heard, partners)])
 
     def _renew(self) -> None:
         self._rows = np.array(sorted(self._pairs), np.int64)

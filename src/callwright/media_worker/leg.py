@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from callwright.media import rtcp
-from callwright.media.codec import DTMF_PAYLOAD, FRAME_SAMPLES, SAMPLE_RATE
+from callwright.media.codec import DTMF_PAYLOAD, FRAME_MS, SAMPLE_RATE
 from callwright.media.dtmf import KeyDown, KeyReceiver, KeySender
-from callwright.media.g711 import Law
 from callwright.media.matrix import Playout
+from callwright.media.packing import Packer
 from callwright.media.protocol import LegStats, Record
 from callwright.media.reception import Reception
 from callwright.media_worker.player import Player
@@ -19,7 +17,6 @@ from callwright.media_worker.probation import Probation
 from callwright.media_worker.recorder import Tape
 
 _LAST_PORT = 65_535
-LAWS = {"PCMU": Law.ULAW, "PCMA": Law.ALAW}
 
 
 @dataclass(slots=True, eq=False)
@@ -55,6 +52,7 @@ class Leg:
     dtmf_payload: int | None = None
     recording: Recording | None = None
     tape: Tape | None = None
+    packer: Packer | None = None
     mixes: bool = False
     mutes: bool = False
     partner: Leg | None = None
@@ -92,16 +90,6 @@ class Leg:
             return ()
         return (self.dtmf_payload,) if self.dtmf_payload == DTMF_PAYLOAD else (self.dtmf_payload, DTMF_PAYLOAD)
 
-    def sender(self) -> Callable[[memoryview | bytes], int] | None:
-        """How one packet leaves, or None while nobody is known to take it."""
-        rtp: socket.socket = self.sockets.rtp
-        if self.locked:
-            return rtp.send
-        target = self.target
-        if target is None:
-            return None
-        return lambda packet: rtp.sendto(packet, target)
-
     def rtcp_target(self) -> tuple[str, int] | None:
         """The port above RTP's (RFC 3550, section 11), if there is one."""
         if self.target is None or self.target[1] >= _LAST_PORT:
@@ -112,10 +100,14 @@ class Leg:
         """Build this leg's next RTCP packet; `now` is the reception's clock, `wall` the epoch time."""
         counts = reception.counts(self.row)
         sent = int(playout.sent[self.row])
+        length_ms = FRAME_MS if self.packer is None else self.packer.ms
         sender = None
         if sent:
             sender = rtcp.SenderInfo(
-                at=wall, timestamp=int(playout.timestamp[self.row]), packets=sent, octets=sent * FRAME_SAMPLES
+                at=wall,
+                timestamp=int(playout.timestamp[self.row]),
+                packets=sent,
+                octets=sent * playout.octets(self.row) * length_ms // FRAME_MS,
             )
         block = None
         if counts.received:

@@ -7,7 +7,7 @@ keying    RFC 4733 events are being sent
 draining  a playlist was stopped in the middle of a key; the key is finished before anything else is sent
 
 A playlist is fetched as a whole before it begins, so that one with a bad file fails without having played a bit. When
-the law changes in mid-playlist (a re-INVITE) it is fetched again and goes on where it was.
+the coding changes in mid-playlist (a re-INVITE) it is fetched again and goes on where it was.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
+from callwright.media.codec import Coding
 from callwright.media.dtmf import KeySender
-from callwright.media.g711 import Law
 from callwright.media.matrix import Playout
 from callwright.media.sounds import Keys, Silence, Sound
 from callwright.media_worker.sounds import CachedSound, SoundCache, SoundError, silence_frames
@@ -46,7 +46,7 @@ class Playlist:
     number: int | None = None
     index: int = 0
     offset: int = 0
-    law: Law | None = None
+    coding: Coding | None = None
     missing: int = 0
     fetching: int = 0
     fetched: dict[int, CachedSound] = field(default_factory=dict)
@@ -62,7 +62,7 @@ class Player:
         self._keys = keys
         self._queue: deque[Playlist] = deque()
         self._phase = Phase.WAITING
-        self._law: Law | None = None
+        self._coding: Coding | None = None
         self._events = False
         self._closed = False
 
@@ -71,10 +71,10 @@ class Player:
         """Whether the tick has to ask the key sender for this row's packet."""
         return self._phase in (Phase.KEYING, Phase.DRAINING)
 
-    def set_stream(self, law: Law, *, events: bool) -> None:
+    def set_stream(self, coding: Coding, *, events: bool) -> None:
         """The leg was connected, or its stream changed; `events` says whether keys go out as RFC 4733."""
         self.hold()
-        self._law, self._events = law, events
+        self._coding, self._events = coding, events
         if not self.keying:
             self._begin()
 
@@ -143,17 +143,17 @@ class Player:
     def _begin(self) -> None:
         """Start, or go on with, the first playlist."""
         self._phase = Phase.WAITING
-        if not self._queue or self._law is None or self._closed:
+        if not self._queue or self._coding is None or self._closed:
             return
         playlist = self._queue[0]
-        if playlist.law == self._law:
+        if playlist.coding == self._coding:
             if playlist.missing:
                 self._phase = Phase.LOADING
             else:
                 self._advance()
             return
         self._let_go(playlist)
-        playlist.law = self._law
+        playlist.coding = self._coding
         wanted = [
             (index, sound)
             for index, sound in enumerate(playlist.sounds)
@@ -166,14 +166,14 @@ class Player:
         self._phase = Phase.LOADING
         for index, sound in wanted:
             assert not isinstance(sound, Silence)
-            self._cache.request(sound, self._law, self._taker(playlist, index))
+            self._cache.request(sound, self._coding, self._taker(playlist, index))
 
     def _taker(self, playlist: Playlist, index: int) -> Callable[[CachedSound | SoundError], None]:
         fetching = playlist.fetching
 
         def take(sound: CachedSound | SoundError) -> None:
             if playlist.fetching != fetching:
-                # Stopped, failed or asked for anew in the other law meanwhile.
+                # Stopped, failed or asked for anew in another coding meanwhile.
                 if isinstance(sound, CachedSound):
                     self._cache.release(sound)
                 return
@@ -217,7 +217,7 @@ class Player:
                     self._playout.wait(self._row, left)
                 else:
                     run = playlist.fetched[playlist.index].run
-                    self._playout.play(self._row, run.start + playlist.offset, left)
+                    self._playout.play(self._row, run.start + run.rows * playlist.offset, left)
                 return
             playlist.index += 1
             playlist.offset = 0
@@ -235,6 +235,6 @@ class Player:
         for sound in playlist.fetched.values():
             self._cache.release(sound)
         playlist.fetched.clear()
-        playlist.law = None
+        playlist.coding = None
         playlist.missing = 0
         playlist.fetching += 1

@@ -4,32 +4,30 @@ from __future__ import annotations
 
 import select
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from callwright.media import rtp
 from callwright.media_worker.leg import Leg
+from callwright.media_worker.loops import DATAGRAM_BYTES, Floats, Loops
 from callwright.media_worker.ports import disconnect
 
-BATCH = 2048
-_DATAGRAM_BYTES = 1536
 _RTCP_BYTES = 1500
 _BACKLOG = 256
 _NEWCOMERS = 8
 """So many legs whose source is not known yet are looked at in a reading: each takes as long as ten others."""
 
-Packet = memoryview | bytes
-
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Datagrams read in one go, at most one per leg."""
+    """Datagrams read in one go, at most one per leg. `stamps` are epoch seconds, 0 where the kernel told none."""
 
     rows: rtp.Ints
     packets: rtp.U8
     lengths: rtp.Ints
+    stamps: Floats
 
 
 class Sockets:
@@ -40,22 +38,19 @@ class Sockets:
     packet if it belongs to the leg's stream.
     """
 
-    def __init__(self, accepted: Callable[[Leg, bytes], rtp.Packet | None]) -> None:
+    def __init__(self, loops: Loops, accepted: Callable[[Leg, bytes], rtp.Packet | None]) -> None:
+        self._loops = loops
         self._epoll = select.epoll()
         self._accepted = accepted
-        self._latched: dict[int, tuple[int, Callable[[memoryview], int]]] = {}
         self._open: dict[int, Leg] = {}
+        self._locked: dict[int, Leg] = {}
         self._rtcp: dict[int, Leg] = {}
-        self._buffer = np.zeros((BATCH, _DATAGRAM_BYTES), np.uint8)
-        self._views = [memoryview(row) for row in self._buffer]  # type: ignore[arg-type]
-        self._senders: dict[int, Callable[[Packet], int]] = {}
-        self.changed = True
-        """Whether a leg has got another way of sending since this was last cleared."""
 
     def listen(self, leg: Leg) -> None:
         """Start reading a leg's sockets, or follow its new negotiated address."""
         fd = leg.sockets.rtp.fileno()
-        if fd not in self._open and fd not in self._latched:
+        if fd not in self._open and fd not in self._locked:
+            self._loops.prepare(leg.sockets.rtp)
             self._epoll.register(fd, select.EPOLLIN)
             self._epoll.register(leg.sockets.rtcp.fileno(), select.EPOLLIN)
             self._open[fd] = leg
@@ -80,57 +75,43 @@ class Sockets:
             disconnect(leg.sockets.rtp)
             leg.locked = False
             fd = leg.sockets.rtp.fileno()
-            del self._latched[fd]
+            self._loops.unlatch(leg.sockets.rtp)
+            del self._locked[fd]
             self._open[fd] = leg
 
     def drop(self, leg: Leg) -> None:
         """Forget a leg whose sockets are about to be closed."""
         fd = leg.sockets.rtp.fileno()
-        if self._open.pop(fd, None) is not None or self._latched.pop(fd, None) is not None:
+        if self._open.pop(fd, None) is not None or self._locked.pop(fd, None) is not None:
             self._epoll.unregister(fd)
+            self._loops.unlatch(leg.sockets.rtp)
         if self._rtcp.pop(leg.sockets.rtcp.fileno(), None) is not None:
             self._epoll.unregister(leg.sockets.rtcp.fileno())
-        self._senders.pop(leg.row, None)
-        self.changed = True
-
-    def senders(self, rows: Iterable[int]) -> list[Callable[[Packet], int]]:
-        """How each of the rows sends; one that has nobody to send to drops its packets."""
-        return [self._senders.get(row, len) for row in rows]
+        self._loops.forget(leg.row)
 
     def read(self) -> tuple[Batch | None, list[Batch], list[tuple[Leg, bytes]], bool]:
         """Read at most one datagram per socket.
 
         Returns a batch with one packet for each leg that got any, further batches with what else waited on legs that
-        latched just now, RTCP packets with their legs, and whether there was anything.
+        latched just now, RTCP packets with their legs, and whether there was anything. The first batch is good until
+        the next reading.
         """
-        events = self._epoll.poll(0, BATCH)
-        rows: list[int] = []
-        lengths: list[int] = []
+        loops = self._loops
+        taken = loops.look(self._epoll)
+        count = taken.count
         waiting: list[list[tuple[int, bytes]]] = []
         reports: list[tuple[Leg, bytes]] = []
-        latched, views = self._latched, self._views
-        count = 0
         newcomers = _NEWCOMERS
-        for fd, _ in events:
-            known = latched.get(fd)
-            if known is not None:
-                try:
-                    lengths.append(known[1](views[count]))
-                except OSError:
-                    # An ICMP error of an earlier packet (the far end's port is closed); RTP loss is counted elsewhere.
-                    continue
-                rows.append(known[0])
-                count += 1
-            elif fd in self._open:
+        for fd in taken.others:
+            if fd in self._open:
                 if not newcomers:
                     continue
                 newcomers -= 1
                 leg = self._open[fd]
                 for nth, data in enumerate(self._read_unlatched(leg)):
                     if nth == 0:
-                        views[count][: len(data)] = data
-                        rows.append(leg.row)
-                        lengths.append(len(data))
+                        loops.buffer[count, : len(data)] = np.frombuffer(data, np.uint8)
+                        loops.rows[count], loops.lengths[count], loops.stamps[count] = leg.row, len(data), 0.0
                         count += 1
                     else:
                         if nth > len(waiting):
@@ -138,15 +119,15 @@ class Sockets:
                         waiting[nth - 1].append((leg.row, data))
             elif fd in self._rtcp:
                 reports.extend(self._read_rtcp(self._rtcp[fd]))
-        batch = Batch(np.array(rows), self._buffer[:count], np.array(lengths)) if count else None
-        return batch, [_together(each) for each in waiting], reports, bool(events)
+        batch = Batch(loops.rows[:count], loops.buffer[:count], loops.lengths[:count], loops.stamps[:count])
+        return batch if count else None, [_together(each) for each in waiting], reports, bool(count or taken.others)
 
     def _read_unlatched(self, leg: Leg) -> list[bytes]:
         taken: list[bytes] = []
         # What waited in the socket before it was connected may come from anyone, so it is read here, to its end.
         for _ in range(_BACKLOG):
             try:
-                data, source = leg.sockets.rtp.recvfrom(_DATAGRAM_BYTES)
+                data, source = leg.sockets.rtp.recvfrom(DATAGRAM_BYTES)
             except OSError:
                 break
             if not leg.locked:
@@ -168,7 +149,8 @@ class Sockets:
         leg.locked = True
         fd = rtp_socket.fileno()
         del self._open[fd]
-        self._latched[fd] = (leg.row, rtp_socket.recv_into)
+        self._locked[fd] = leg
+        self._loops.latch(leg.row, rtp_socket)
         self._update_sender(leg)
 
     def _read_rtcp(self, leg: Leg) -> list[tuple[Leg, bytes]]:
@@ -182,12 +164,12 @@ class Sockets:
         return [(leg, data)]
 
     def _update_sender(self, leg: Leg) -> None:
-        sender = leg.sender()
-        if sender is None:
-            self._senders.pop(leg.row, None)
+        if leg.locked:
+            self._loops.aim(leg.row, leg.sockets.rtp, None)
+        elif leg.target is not None:
+            self._loops.aim(leg.row, leg.sockets.rtp, leg.target)
         else:
-            self._senders[leg.row] = sender
-        self.changed = True
+            self._loops.forget(leg.row)
 
 
 def _together(datagrams: list[tuple[int, bytes]]) -> Batch:
@@ -195,7 +177,8 @@ def _together(datagrams: list[tuple[int, bytes]]) -> Batch:
     lengths = [len(data) for _, data in datagrams]
     width = max(*lengths, rtp.HEADER_BYTES)
     packets = np.frombuffer(b"".join(data.ljust(width, b"\0") for _, data in datagrams), np.uint8)
-    return Batch(np.array([row for row, _ in datagrams]), packets.reshape(-1, width), np.array(lengths))
+    rows = np.array([row for row, _ in datagrams])
+    return Batch(rows, packets.reshape(-1, width), np.array(lengths), np.zeros(len(rows)))
 
 
 def send_quietly(sock: socket.socket, data: bytes, target: tuple[str, int]) -> None:

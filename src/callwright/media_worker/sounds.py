@@ -1,6 +1,6 @@
 """Sounds ready to send: files and tones are read, resampled and encoded by loader threads and shared by all legs.
 
-A cached sound is known by its file's path, modification time and size and by its law, so that a replaced file is
+A cached sound is known by its file's path, modification time and size and by its coding, so that a replaced file is
 read anew. The least recently used sounds that nobody plays make room for others.
 """
 
@@ -19,8 +19,8 @@ import soxr
 
 from callwright.media import tones
 from callwright.media.arena import Arena, Run, to_frames
-from callwright.media.codec import FRAMES_PER_SECOND, SAMPLE_RATE
-from callwright.media.g711 import Law, Octets, Pcm
+from callwright.media.codec import FRAMES_PER_SECOND, SAMPLE_RATE, Coding, samples_in_frame
+from callwright.media.g711 import Octets, Pcm
 from callwright.media.sounds import Keys, Silence, SoundFile, Tone
 
 ARENA_ROWS = 2 * 3600 * FRAMES_PER_SECOND
@@ -53,7 +53,7 @@ class CachedSound:
 @dataclass(frozen=True, slots=True)
 class _Job:
     sound: Loadable
-    law: Law
+    coding: Coding
     anew: bool
 
 
@@ -68,8 +68,8 @@ class _Result:
 Taker = Callable[[CachedSound | SoundError], None]
 
 
-def read_file(path: str) -> Pcm:
-    """Read a sound file as 8 kHz samples of one audio channel; raise `SoundError` with the reason."""
+def read_file(path: str, wanted_rate: int = SAMPLE_RATE) -> Pcm:
+    """Read a sound file as samples of one audio channel at the wanted rate; raise `SoundError` with the reason."""
     try:
         with soundfile.SoundFile(path) as file:
             rate, channels, frames = file.samplerate, file.channels, file.frames
@@ -78,8 +78,8 @@ def read_file(path: str) -> Pcm:
             if channels > _MAX_AUDIO_CHANNELS or rate < 1000:
                 raise SoundError(path, f"{channels} audio channels at {rate} Hz is no sound we can play")
             samples = file.read(dtype="float32", always_2d=True).mean(axis=1, dtype=np.float32)
-        if rate != SAMPLE_RATE and len(samples):
-            samples = soxr.resample(samples, rate, SAMPLE_RATE)
+        if rate != wanted_rate and len(samples):
+            samples = soxr.resample(samples, rate, wanted_rate)
     except (OSError, soundfile.SoundFileError, ValueError, RuntimeError, MemoryError) as error:
         raise SoundError(path, _reason(path, error)) from error
     return np.asarray(np.clip(np.rint(np.nan_to_num(samples) * 32768.0), -32768, 32767), np.int16)
@@ -95,13 +95,15 @@ def _reason(path: str, error: Exception) -> str:
     return f"it is not a sound file that can be read ({error})"
 
 
-def render(sound: Loadable) -> Pcm:
-    """Make the samples of a sound; raise `SoundError`."""
+def render(sound: Loadable, rate: int = SAMPLE_RATE) -> Pcm:
+    """Make the samples of a sound, 8,000 or 16,000 a second; raise `SoundError`."""
     if isinstance(sound, SoundFile):
-        return read_file(sound.path)
+        return read_file(sound.path, rate)
     if isinstance(sound, Keys):
-        return tones.keys(sound.digits)
-    return tones.tone(sound.frequencies, sound.ms, sound.level_dbm0)
+        made = tones.keys(sound.digits)
+    else:
+        made = tones.tone(sound.frequencies, sound.ms, sound.level_dbm0)
+    return made if rate == SAMPLE_RATE else np.asarray(soxr.resample(made, SAMPLE_RATE, rate), np.int16)
 
 
 def identify(sound: Loadable) -> Hashable:
@@ -123,7 +125,7 @@ class SoundCache:
     def __init__(self, arena: Arena) -> None:
         self._arena = arena
         self._cached: OrderedDict[Hashable, CachedSound] = OrderedDict()
-        self._takers: dict[tuple[Loadable, Law], list[Taker]] = {}
+        self._takers: dict[tuple[Loadable, Coding], list[Taker]] = {}
         self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
         self._results: deque[_Result] = deque()
         for number in range(_LOADERS):
@@ -132,12 +134,12 @@ class SoundCache:
     def __len__(self) -> int:
         return len(self._cached)
 
-    def request(self, sound: Loadable, law: Law, taker: Taker) -> None:
+    def request(self, sound: Loadable, coding: Coding, taker: Taker) -> None:
         """Have a sound loaded if need be; `taker` gets it pinned, or the error."""
-        takers = self._takers.setdefault((sound, law), [])
+        takers = self._takers.setdefault((sound, coding), [])
         takers.append(taker)
         if len(takers) == 1:
-            self._jobs.put(_Job(sound, law, anew=False))
+            self._jobs.put(_Job(sound, coding, anew=False))
 
     def release(self, sound: CachedSound) -> None:
         """A playlist has done with a sound it got from `request`."""
@@ -152,7 +154,7 @@ class SoundCache:
         job = result.job
         outcome: CachedSound | SoundError | None = result.error
         if outcome is None:
-            key = (result.identity, job.law)
+            key = (result.identity, job.coding)
             outcome = self._cached.get(key)
             if outcome is not None:
                 self._cached.move_to_end(key)
@@ -160,9 +162,9 @@ class SoundCache:
                 outcome = self._store(key, result.frames, job)
             else:
                 # It was thrown out between the loader's look and now.
-                self._jobs.put(_Job(job.sound, job.law, anew=True))
+                self._jobs.put(_Job(job.sound, job.coding, anew=True))
                 return
-        for taker in self._takers.pop((job.sound, job.law)):
+        for taker in self._takers.pop((job.sound, job.coding)):
             if isinstance(outcome, CachedSound):
                 outcome.pins += 1
             taker(outcome)
@@ -186,11 +188,16 @@ class SoundCache:
             job = self._jobs.get()
             try:
                 identity = identify(job.sound)
-                known = not job.anew and (identity, job.law) in self._cached
-                frames = None if known else to_frames(render(job.sound), job.law)
+                known = not job.anew and (identity, job.coding) in self._cached
+                frames = None if known else _frames(job)
                 self._results.append(_Result(job, identity, frames, None))
             except SoundError as error:
                 self._results.append(_Result(job, None, None, error))
+
+
+def _frames(job: _Job) -> Octets:
+    rate = samples_in_frame(job.coding) * FRAMES_PER_SECOND
+    return to_frames(render(job.sound, rate), job.coding)
 
 
 def silence_frames(sound: Silence) -> int:

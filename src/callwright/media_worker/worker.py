@@ -12,6 +12,7 @@ import secrets
 import socket
 import time
 from collections import deque
+from dataclasses import replace
 from typing import assert_never
 
 import numpy as np
@@ -19,14 +20,16 @@ import numpy as np
 from callwright.media import dtmf, rtp
 from callwright.media import protocol as wire
 from callwright.media.arena import Arena
-from callwright.media.codec import FRAME_MS
+from callwright.media.codec import CODINGS, FRAME_MS, FRAME_OCTETS
 from callwright.media.matrix import Playout
+from callwright.media.packing import Packer, packet_ms
 from callwright.media.reception import Reception
 from callwright.media.sounds import Keys
+from callwright.media_worker import loops
 from callwright.media_worker.control import Control, NodeGone
 from callwright.media_worker.joints import Joints
 from callwright.media_worker.key_desk import KeyDesk
-from callwright.media_worker.leg import LAWS, Leg
+from callwright.media_worker.leg import Leg
 from callwright.media_worker.player import Player, Playlist
 from callwright.media_worker.ports import NoPortError, PortPool
 from callwright.media_worker.recorder import Recorder
@@ -45,6 +48,7 @@ _RTCP_TICKS = 250
 _RTCP_FIRST_TICKS = 50
 _RTCP_SPREAD = 7
 _WATCH_TICKS = 50
+_OLDEST_S = 0.2
 _LOOK_AROUND_S = 1.0
 _LAST_WRITES_S = 5.0
 _NOWHERE = ("0.0.0.0", "::")
@@ -63,7 +67,8 @@ class Worker:
         self._reception = Reception(self._capacity)
         self._cache = SoundCache(arena)
         self._recorder = Recorder()
-        self._sockets = Sockets(self._accepted)
+        self._loops = loops.best(self._capacity)
+        self._sockets = Sockets(self._loops, self._accepted)
         self._cname = f"{secrets.token_hex(6)}@{configuration.host}"
         self._legs: dict[int, Leg] = {}
         self._by_row: list[Leg | None] = [None] * self._capacity
@@ -80,11 +85,10 @@ class Worker:
         self._free_rows = list(range(self._capacity - 1, -1, -1))
         self._inbox: deque[wire.Command] = deque()
         self._keying: set[Leg] = set()
+        self._packing: set[Leg] = set()
         self._rtcp_turns: list[set[Leg]] = [set() for _ in range(_RTCP_TICKS)]
         self._expected_since = np.full(self._capacity, np.inf)
         self._missed_at = np.zeros(self._capacity)
-        self._senders = self._sockets.senders(())
-        self._views = [memoryview(packet) for packet in self._playout.packets]  # type: ignore[arg-type]
         self._ticks = self._late_ticks = self._sent = self._received = 0
         self._worst_late_s = 0.0
         self._to_wall = time.time() - time.monotonic()
@@ -141,15 +145,15 @@ class Worker:
 
     def _tick(self, now: float) -> None:
         playout = self._playout
-        events: list[tuple[Leg, dtmf.EventPacket]] = []
+        events: dict[Leg, dtmf.EventPacket] = {}
         for leg in self._keying:
             packet = leg.keys.tick(int(playout.timestamp[leg.row]))
             if packet is not None:
-                events.append((leg, packet))
+                events[leg] = packet
         heard = self._reception.listened
         frames = self._reception.frames(heard)
         over = playout.tick()
-        self._joints.carry(heard, frames)
+        self._joints.carry(heard, frames, self._reception.wide_rows, self._reception.wide_frames)
         self._send(events)
         self._keys.hear_sound(heard, frames, now, self._to_wall)
         self._desk.capture(heard, frames)
@@ -166,32 +170,34 @@ class Worker:
         if self._ticks % _WATCH_TICKS == 0:
             self._watch_rtp(now)
 
-    def _send(self, events: list[tuple[Leg, dtmf.EventPacket]]) -> None:
-        rows = self._playout.rows
-        if self._sockets.changed or len(self._senders) != len(rows):
-            self._senders = self._sockets.senders(rows.tolist())
-            self._sockets.changed = False
-        packets: list[memoryview | bytes] = list(self._views[: len(rows)])
-        for leg, event in events:
-            at = int(np.searchsorted(rows, leg.row))
-            if at < len(rows) and rows[at] == leg.row and leg.dtmf_payload is not None:
-                packets[at] = rtp.build(
-                    rtp.Packet(
-                        payload_type=leg.dtmf_payload,
-                        marker=event.marker,
-                        sequence=int.from_bytes(self._playout.packets[at, 2:4].tobytes(), "big"),
-                        timestamp=event.timestamp,
-                        ssrc=int(self._playout.ssrc[leg.row]),
-                        payload=event.payload,
-                    )
-                )
-        for send, packet in zip(self._senders, packets, strict=True):
-            try:
-                send(packet)
-            except OSError:
-                # A full buffer or an ICMP error of an earlier packet: lost, as any packet may be.
-                continue
+    def _send(self, events: dict[Leg, dtmf.EventPacket]) -> None:
+        rows, lengths = self._playout.rows, self._playout.lengths
+        if events or self._packing:
+            lengths = lengths.copy()
+            for leg in events.keys() | self._packing:
+                at = self._playout.place_of(leg.row)
+                if at is not None:
+                    # It goes out in another shape; the sound stays where it is for the recordings.
+                    lengths[at] = 0
+                    self._send_instead(leg, self._playout.packet(at), events.get(leg))
+        self._loops.send(rows, self._playout.packets, lengths)
         self._sent += len(rows)
+
+    def _send_instead(self, leg: Leg, packet: rtp.Packet, event: dtmf.EventPacket | None) -> None:
+        """Send a key's packet in place of one of sound, or packets of the length the far end wants."""
+        if event is None:
+            assert leg.packer is not None
+            cuts = leg.packer.add(packet.payload, packet.timestamp, marker=packet.marker)
+        else:
+            cuts = leg.packer.rest(packet.timestamp) if leg.packer is not None else []
+        packets = [replace(packet, payload=cut.payload, timestamp=cut.timestamp, marker=cut.marker) for cut in cuts]
+        if event is not None and leg.dtmf_payload is not None:
+            key = replace(packet, payload=event.payload, timestamp=event.timestamp, marker=event.marker)
+            packets.append(replace(key, payload_type=leg.dtmf_payload))
+        for number, each in enumerate(packets):
+            sequence = (packet.sequence + number) & 0xFFFF
+            self._loops.send_one(leg.row, rtp.build(replace(each, sequence=sequence)))
+        self._playout.sent_instead(leg.row, len(packets))
 
     def _watch_rtp(self, now: float) -> None:
         heard_at = np.maximum(self._reception.last_at, self._expected_since)
@@ -226,7 +232,9 @@ class Worker:
 
     def _receive(self, batch: Batch, now: float) -> None:
         self._received += len(batch.rows)
-        heard = self._reception.receive(batch.rows, batch.packets, batch.lengths, now)
+        # The kernel's times are on the wall clock, which may be set; what it says may be off by a step then.
+        came = np.clip(batch.stamps - self._to_wall, now - _OLDEST_S, now)
+        heard = self._reception.receive(batch.rows, batch.packets, batch.lengths, np.where(batch.stamps > 0, came, now))
         for index in (*heard.events.tolist(), *heard.unusual.tolist()):
             leg = self._by_row[int(batch.rows[index])]
             packet = rtp.parse(batch.packets[index, : batch.lengths[index]].tobytes())
@@ -325,7 +333,7 @@ class Worker:
         self._control.say(wire.LegOpened(leg=number, port=sockets.port))
 
     def _connect(self, leg: Leg, command: wire.ConnectLeg, now: float) -> None:
-        law = LAWS[command.law]
+        coding = CODINGS[command.coding]
         remote = (command.host, command.port)
         # Port 0 or an address of zeros is no place to send to: an old way to hold (RFC 3264, 8.4). The last one stays.
         reachable = command.port != 0 and command.host not in _NOWHERE
@@ -333,11 +341,14 @@ class Worker:
             self._sockets.unlatch(leg)
             leg.remote = remote
         leg.dtmf_payload = command.dtmf_payload
-        self._reception.set_stream(leg.row, law=law, payload_type=command.payload, event_types=leg.event_types())
+        self._set_packet_length(leg, packet_ms(command.ptime_ms), FRAME_OCTETS[coding])
+        self._reception.set_stream(leg.row, coding=coding, payload_type=command.payload, event_types=leg.event_types())
         leg.player.hold()
-        self._playout.set_stream(leg.row, law=law, payload_type=command.payload, sending=command.send and reachable)
+        self._playout.set_stream(
+            leg.row, coding=coding, payload_type=command.payload, sending=command.send and reachable
+        )
         self._sockets.listen(leg)
-        leg.player.set_stream(law, events=leg.dtmf_payload is not None)
+        leg.player.set_stream(coding, events=leg.dtmf_payload is not None)
         leg.tone_keys = command.tone_keys
         self._attend(leg)
         self._watch_keys(leg)
@@ -346,6 +357,14 @@ class Worker:
             leg.connected = True
             leg.turn = (self._ticks + _RTCP_FIRST_TICKS + leg.row * _RTCP_SPREAD) % _RTCP_TICKS
             self._rtcp_turns[leg.turn].add(leg)
+
+    def _set_packet_length(self, leg: Leg, ms: int, frame_octets: int) -> None:
+        if ms == FRAME_MS:
+            leg.packer = None
+            self._packing.discard(leg)
+        else:
+            leg.packer = Packer(ms=ms, frame_octets=frame_octets)
+            self._packing.add(leg)
 
     def _play(self, leg: Leg, command: wire.Play) -> None:
         def done(how: str, error: SoundError | None) -> None:
@@ -403,6 +422,7 @@ class Worker:
         leg.tone_keys = False
         leg.player.close()
         self._keying.discard(leg)
+        self._packing.discard(leg)
         self._desk.stop(leg, "ended")
         self._desk.stop_tape(leg)
         self._say_goodbye(leg, now)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from sqlalchemy import Connection, Select, and_, bindparam, case, exists, func, literal_column, select, text, update
 
+from callwright.db.prepared import Prepared
 from callwright.outbound.reasons import Reason
 from callwright.outbound.start import Start, StartState
 from callwright.outbound.start_rows import HELD, QUEUED, START_COLUMNS, change, mine, read_start
@@ -21,10 +22,12 @@ from callwright.values.ids import ServiceId, ServiceReference, StartId
 _ANY_PRIORITY = text(f"priority IN ({', '.join(map(str, range(-MOST_URGENT, MOST_URGENT + 1)))})")
 
 # The statements of every round, made once: building and hashing one costs as much as running it.
-_next_priority = select(func.max(starts.c.priority)).where(
-    QUEUED, starts.c.service_id == bindparam("service"), starts.c.priority < bindparam("below")
+_next_priority = Prepared(
+    select(func.max(starts.c.priority)).where(
+        QUEUED, starts.c.service_id == bindparam("service"), starts.c.priority < bindparam("below")
+    )
 )
-_claim = (
+_claim = Prepared(
     update(starts)
     .where(
         starts.c.id.in_(
@@ -83,7 +86,7 @@ def claim(c: Connection, service_id: ServiceId, *, limit: int, incarnation: int,
     claimed: list[Start] = []
     for priority in waiting_priorities(c, service_id):
         turn = {"service": service_id, "urgency": priority, "now": now, "holder": incarnation}
-        rows = c.execute(_claim, {**turn, "most": limit - len(claimed)})
+        rows = _claim.rows(c, {**turn, "most": limit - len(claimed)})
         claimed += sorted(map(read_start, rows), key=lambda start: (start.due_at, start.id))
         if len(claimed) >= limit:
             break
@@ -93,7 +96,7 @@ def claim(c: Connection, service_id: ServiceId, *, limit: int, incarnation: int,
 def waiting_priorities(c: Connection, service_id: ServiceId) -> Iterator[int]:
     """Yield the priorities that queued starts of a service have, the highest first."""
     below: int | None = MOST_URGENT + 1
-    while (below := c.scalar(_next_priority, {"service": service_id, "below": below})) is not None:
+    while (below := _next_priority.scalar(c, {"service": service_id, "below": below})) is not None:
         yield below
 
 

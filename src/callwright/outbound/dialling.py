@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, and_, bindparam, exists, func, insert, literal_column, or_, select, update
 
+from callwright.db.prepared import Prepared
 from callwright.outbound.calling_hours import stored_hours
 from callwright.outbound.retry import Unreached, next_retry, stored_plan
 from callwright.outbound.start import Start, StartState
@@ -22,7 +23,7 @@ _is_paused = exists().where(
         and_(pauses.c.scope == literal_column("'service'"), pauses.c.of == starts.c.service_id),
     )
 )
-_stamp = (
+_stamp = Prepared(
     update(starts)
     .where(
         starts.c.id == bindparam("one"),
@@ -32,9 +33,9 @@ _stamp = (
     )
     .values(state=StartState.RUNNING, instance_id=bindparam("instance"))
 )
-_begin_attempt = insert(attempts)
+_begin_attempt = Prepared(insert(attempts))
 _of_running = and_(starts.c.instance_id == bindparam("one"), starts.c.state == literal_column("'running'"))
-_finish = (
+_finish = Prepared(
     update(starts)
     .where(_of_running)
     .values(state=StartState.FINISHED, return_code=bindparam("code"), finished_at=bindparam("at"))
@@ -50,10 +51,13 @@ _queue_again = (
         claimed_at=None,
     )
 )
-_end_attempt = (
+_end_attempt = Prepared(
     update(attempts)
     .where(attempts.c.instance_id == bindparam("one"))
     .values(finished_at=bindparam("at"), return_code=bindparam("code"), unreached=bindparam("how"))
+)
+_move_slot = Prepared(
+    update(attempts).where(attempts.c.instance_id == bindparam("one")).values(slot_at=bindparam("at"))
 )
 _retry_of = select(starts.c.retry, starts.c.calling_hours, starts.c.expires_at).where(_of_running)
 _seen = (
@@ -72,10 +76,10 @@ def stamp(
     may be sent.
     The caller opens the records in the same transaction. A second stamp of one attempt breaks ``UNIQUE (start_id, n)``.
     """
-    if not c.execute(_stamp, {"one": start.id, "holder": incarnation, "instance": instance_id}).rowcount:
+    if not _stamp.change(c, {"one": start.id, "holder": incarnation, "instance": instance_id}):
         return False
-    c.execute(
-        _begin_attempt,
+    _begin_attempt.change(
+        c,
         {
             "start_id": start.id,
             "n": start.attempt,
@@ -92,16 +96,16 @@ def stamp(
 
 def move_slot(c: Connection, instance_id: InstanceId, *, slot_at: float) -> None:
     """Correct the slot of an attempt that leaves noticeably later than planned, so that a restart paces after it."""
-    c.execute(update(attempts).where(attempts.c.instance_id == instance_id).values(slot_at=slot_at))
+    _move_slot.change(c, {"one": instance_id, "at": slot_at})
 
 
 def finish(
     c: Connection, instance_id: InstanceId, *, return_code: int, now: float, how: Unreached | None = None
 ) -> bool:
     """End the start of an instance: running → finished. Return False when it was finished already."""
-    finished = c.execute(_finish, {"one": instance_id, "code": return_code, "at": now}).rowcount
+    finished = _finish.change(c, {"one": instance_id, "code": return_code, "at": now})
     if finished:
-        c.execute(_end_attempt, {"one": instance_id, "at": now, "code": return_code, "how": how})
+        _end_attempt.change(c, {"one": instance_id, "at": now, "code": return_code, "how": how})
     return bool(finished)
 
 
@@ -122,7 +126,7 @@ def try_again(
     if due_at is None or due_at >= row.expires_at:
         return None
     c.execute(_queue_again, {"one": instance_id, "due": due_at})
-    c.execute(_end_attempt, {"one": instance_id, "at": now, "code": return_code, "how": how})
+    _end_attempt.change(c, {"one": instance_id, "at": now, "code": return_code, "how": how})
     return due_at
 
 
@@ -130,7 +134,7 @@ def queue_undialled(c: Connection, instance_id: InstanceId, *, return_code: int,
     """Queue the start of an instance again that was stamped, and of which it is certain that nothing was sent."""
     if not c.execute(_queue_again, {"one": instance_id, "due": due_at}).rowcount:
         return False
-    c.execute(_end_attempt, {"one": instance_id, "at": now, "code": return_code, "how": None})
+    _end_attempt.change(c, {"one": instance_id, "at": now, "code": return_code, "how": None})
     return True
 
 

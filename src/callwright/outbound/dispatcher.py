@@ -12,9 +12,11 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import partial
 
 import structlog
+from sqlalchemy import Connection
 
 from callwright.db.database import Database
 from callwright.engine.interface import MAX_CALL_DURATION_S, Refusal
@@ -22,20 +24,33 @@ from callwright.outbound import claims
 from callwright.outbound.events import StartEvent, Step
 from callwright.outbound.identifiers import Identifiers
 from callwright.outbound.launch import Launch, Node, RunInstance
-from callwright.outbound.lines import BATCH, Lines
+from callwright.outbound.lines import BATCH, Lines, Loaded
 from callwright.outbound.pauses import read_pauses
-from callwright.outbound.policy import judge, look_up
+from callwright.outbound.policy import Found, judge, look_up
 from callwright.outbound.start import Start
 from callwright.records.settings import DEFAULT_SETTINGS, RecordSettings
 from callwright.values.destination import Destination
 from callwright.values.errors import OutsideError
-from callwright.values.ids import InstanceId, ServiceId, ServiceReference, StartId
+from callwright.values.ids import CallId, InstanceId, ServiceId, ServiceReference, StartId
 
 POLL_S = 1.0
 MIN_ROUND_S = 0.02  # under load, many wake-ups share one round
+ROUNDS_SAVED = 5  # a dispatcher that was idle goes round at once, so many times
+LOOK_UP_AT_ONCE = 10  # so few claimed starts are looked up where they are claimed: it saves the way to another thread
 CLOCK_STEP_S = 0.1  # the wall clock fell behind by more than slewing explains
 
 _log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Taken:
+    """What one write took: starts of each service, what stands against them (None: not looked up), and services as
+    they are now.
+    """
+
+    starts: dict[ServiceId, list[Start]]
+    found: Found | None
+    loaded: Loaded
 
 
 class Dispatcher:
@@ -47,6 +62,7 @@ class Dispatcher:
         database: Database,
         run_instance: RunInstance,
         refusal: Callable[[Destination], Refusal | None],
+        turn_of: Callable[[CallId], float],
         identifiers: Identifiers,
         clock: Callable[[], float],
         owns_data: Callable[[], bool] = lambda: True,
@@ -54,7 +70,8 @@ class Dispatcher:
         records: RecordSettings = DEFAULT_SETTINGS,
         longest_call_s: float = MAX_CALL_DURATION_S,
     ) -> None:
-        """``clock`` gives epoch seconds; ``owns_data`` says whether this node still holds its data folder.
+        """``refusal`` and ``turn_of`` are the engine's. ``clock`` gives epoch seconds; ``owns_data`` says whether this
+        node still holds its data folder.
 
         An instance that outlives ``longest_call_s`` by far is ended, so it must be no less than what the engine allows.
         """
@@ -66,6 +83,7 @@ class Dispatcher:
         self._node = Node(
             database=database,
             run_instance=run_instance,
+            turn_of=turn_of,
             clock=clock,
             owns_data=owns_data,
             is_stopping=lambda: self._stopping,
@@ -81,6 +99,7 @@ class Dispatcher:
         self._stopping = False
         self._stopped = asyncio.Event()
         self._poll_at = 0.0
+        self._rounds_until = 0.0  # the rounds so far, one every MIN_ROUND_S, would have taken until then
         self._clocks: tuple[float, float] | None = None
 
     @property
@@ -127,7 +146,7 @@ class Dispatcher:
                         _log.error("The queue cannot be read or written", action="queue_failed", reason=str(failure))
                         self._poll_at = began + POLL_S
                         await asyncio.sleep(POLL_S)
-                    await self._pause(began)
+                    await self._pause()
                 await self._release(self._lines.take_all())
         finally:
             self._stopped.set()
@@ -178,7 +197,7 @@ class Dispatcher:
         held = {launch.start.id for launch, _ in self._live.values()}
         held.update(start.id for start in self._lines.ready())
         if lost := set(claimed) - held:  # a claim whose commit was reported as failed and had happened
-            await self._database.write(lambda c: claims.release(c, lost, incarnation=incarnation))
+            await self._database.write(lambda c: claims.release(c, lost, incarnation=incarnation), lasting=False)
 
     def _clock_fell_back(self, now: float) -> bool:
         steady = asyncio.get_running_loop().time()
@@ -186,31 +205,50 @@ class Dispatcher:
         return last is not None and (now - last[0]) < (steady - last[1]) - CLOCK_STEP_S
 
     async def _claim(self, asked: set[ServiceId]) -> None:
-        if stale := asked - self._fresh:
-            self._lines.learn(await self._database.read(lambda c: self._lines.load(c, stale)))
-            self._fresh |= stale
+        await self._learn({service_id for service_id in asked if not self._lines.know(service_id)})
         wanted = self._lines.wanted(asked, self._running())
         self._hungry.update(asked - wanted.keys())  # held back by pacing or a limit: they stay hungry
+        await self._learn(asked - wanted.keys() - self._fresh)
         if not wanted:
             return
-        now, incarnation = self._clock(), self._database.incarnation
-        claimed = await self._database.write(
-            lambda c: {
-                service_id: claims.claim(c, service_id, limit=limit, incarnation=incarnation, now=now)
-                for service_id, limit in wanted.items()
-            }
+        # A claim that a power failure forgets is what a restart would undo. How many are wanted may be by limits that
+        # are a while old; nothing leaves by them, as they are read again together with the claim.
+        taken = await self._database.write(
+            partial(self._take, wanted=wanted, stale=wanted.keys() - self._fresh), lasting=False
         )
-        for service_id, starts in claimed.items():
+        self._lines.learn(taken.loaded)
+        self._fresh |= wanted.keys()
+        for service_id, starts in taken.starts.items():
             if len(starts) == wanted[service_id]:
                 self._hungry.add(service_id)
             self._tell_all((start.reference for start in starts), Step.CLAIMED)
-        await self._judge([start for starts in claimed.values() for start in starts])
+        await self._judge([start for starts in taken.starts.values() for start in starts], taken.found)
 
-    async def _judge(self, claimed: list[Start]) -> None:
+    async def _learn(self, stale: set[ServiceId]) -> None:
+        """Read services and their accounts as they are now."""
+        if stale:
+            self._lines.learn(await self._database.read(lambda c: self._lines.load(c, stale)))
+            self._fresh |= stale
+
+    def _take(self, c: Connection, *, wanted: dict[ServiceId, int], stale: set[ServiceId]) -> _Taken:
+        now, incarnation = self._clock(), self._database.incarnation
+        claimed = {
+            service_id: claims.claim(c, service_id, limit=limit, incarnation=incarnation, now=now)
+            for service_id, limit in wanted.items()
+        }
+        starts = [start for of_service in claimed.values() for start in of_service]
+        return _Taken(
+            starts=claimed,
+            found=look_up(c, starts) if len(starts) <= LOOK_UP_AT_ONCE else None,
+            loaded=self._lines.load(c, stale),
+        )
+
+    async def _judge(self, claimed: list[Start], found: Found | None) -> None:
         """Put starts that may run in line; put back those outside their calling hours, end the others with reasons."""
         refused: list[tuple[Start, str]] = []
         starts = await self._within_hours(claimed)
-        found = await self._database.read(partial(look_up, starts=starts))
+        if found is None:
+            found = await self._database.read(partial(look_up, starts=starts))
         for start in starts:
             line = self._lines.of(start.account_id)
             service = line.services[start.service_id]
@@ -240,7 +278,8 @@ class Dispatcher:
             return claimed
         incarnation = self._database.incarnation
         await self._database.write(
-            lambda c: [claims.release(c, [i], incarnation=incarnation, due_at=at) for i, at in closed.items()]
+            lambda c: [claims.release(c, [i], incarnation=incarnation, due_at=at) for i, at in closed.items()],
+            lasting=False,
         )
         self._tell_all((start.reference for start in claimed if start.id in closed), Step.RELEASED)
         return [start for start in claimed if start.id not in closed]
@@ -278,23 +317,29 @@ class Dispatcher:
             return
         incarnation = self._database.incarnation
         try:
-            await self._database.write(lambda c: claims.release(c, [s.id for s in starts], incarnation=incarnation))
+            await self._database.write(
+                lambda c: claims.release(c, [s.id for s in starts], incarnation=incarnation), lasting=False
+            )
         except OutsideError as failure:
             _log.error("Claimed starts go back later", action="release_failed", reason=str(failure))
         else:
             self._tell_all((start.reference for start in starts), Step.RELEASED)
 
-    async def _pause(self, began: float) -> None:
-        """Sleep until there is something to do, but go round no more often than every ``MIN_ROUND_S``."""
+    async def _pause(self) -> None:
+        """Sleep until there is something to do, but go round no more often than every ``MIN_ROUND_S`` in the long
+        run.
+        """
         loop = asyncio.get_running_loop()
+        self._rounds_until = max(self._rounds_until, loop.time()) + MIN_ROUND_S
+        earliest = self._rounds_until - ROUNDS_SAVED * MIN_ROUND_S
         next_round_at = min(self._poll_at, self._lines.next_step_at(self._hungry, self._running()))
         try:
-            async with asyncio.timeout_at(max(next_round_at, began + MIN_ROUND_S)):
+            async with asyncio.timeout_at(max(next_round_at, earliest)):
                 await self._wake.wait()
         except TimeoutError:
             pass
         self._wake.clear()
-        if not self._stopping and (early := began + MIN_ROUND_S - loop.time()) > 0:
+        if not self._stopping and (early := earliest - loop.time()) > 0:
             await asyncio.sleep(early)
 
     def _tell_all(self, references: Iterable[ServiceReference], step: Step) -> None:

@@ -5,12 +5,15 @@ Synchronous functions on a connection, with the rules of ``queue``.
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, and_, select
+from sqlalchemy import Connection, and_, bindparam, select
 
+from callwright.db.prepared import Prepared
 from callwright.outbound.start import Start, StartState
 from callwright.outbound.start_rows import HELD, START_COLUMNS, change, read_start
 from callwright.outbound.tables import starts
 from callwright.values.ids import InstanceId
+
+_start_of_instance = Prepared(select(*START_COLUMNS).where(starts.c.instance_id == bindparam("of")))
 
 
 def take_back(c: Connection, *, incarnation: int) -> int:
@@ -34,5 +37,5 @@ def stamped_before(c: Connection, *, incarnation: int) -> list[InstanceId]:
 
 def start_of_instance(c: Connection, instance_id: InstanceId) -> Start | None:
     """Return the start an instance belongs to, if a start made it."""
-    row = c.execute(select(*START_COLUMNS).where(starts.c.instance_id == instance_id)).one_or_none()
+    row = _start_of_instance.first(c, {"of": instance_id})
     return None if row is None else read_start(row)

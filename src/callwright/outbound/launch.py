@@ -1,14 +1,16 @@
 """One start from its pacing slot to its end: the life of an instance as its owner sees it (docs/reference/queue.md).
 
 The order matters and is all in ``_before_invite``, which the engine awaits when everything is ready to dial: wait until
-the slot is near, stamp and open the records in one transaction, wait for the slot, see that this node still owns its
-data, and return; the INVITE leaves in the same turn of the event loop. Whatever happens, ``run`` brings the start to
-where it belongs before it returns.
+the slot is near, stamp and open the records in one transaction, wait for the slot and for the trunk's turn, see that
+this node still owns its data, and return; the INVITE leaves in the same turn of the event loop. Whatever happens,
+``run`` brings the start to where it belongs before it returns.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
+from bisect import bisect_left, insort
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -35,11 +37,12 @@ from callwright.values.destination import Destination
 from callwright.values.errors import CallwrightError, OutsideError
 from callwright.values.ids import CallId, InstanceId
 
-BeforeInvite = Callable[[], Awaitable[None]]
+BeforeInvite = Callable[[bytes], Awaitable[None]]
 RunInstance = Callable[[InstanceOrder, BeforeInvite], Awaitable[InstanceResult]]
 
 STAMP_LEAD = SECOND // 20  # how long before its slot a start is stamped: time for one commit
 SLOT_MARGIN = SECOND  # how much later than the slot on disk a start may leave; a restart paces as if all left so late
+TICK = SECOND // 1000  # the event loop sleeps for whole milliseconds: for less it would not sleep, but spin
 RETRY_AFTER_S = 5.0  # when a start that could not be prepared (no port, no disk) is tried again
 SLACK_S = 900.0  # what an instance may take beyond ringing and the longest call: pages, transcripts, the final page
 
@@ -66,6 +69,7 @@ class Node:
 
     database: Database
     run_instance: RunInstance
+    turn_of: Callable[[CallId], float]
     clock: Callable[[], float]
     owns_data: Callable[[], bool]
     is_stopping: Callable[[], bool]
@@ -164,21 +168,23 @@ class Launch:
             max_duration_s=start.max_duration_s,
         )
 
-    async def _before_invite(self) -> None:
+    async def _before_invite(self, saved: bytes) -> None:
         """Return when the INVITE may leave, in this turn of the event loop; raise ``NotDialled`` when it may not."""
+        insort(self._pacer.at_the_gate, self._slot.at)
+        try:
+            await self._reach_its_turn(saved)
+        finally:
+            self._pacer.at_the_gate.remove(self._slot.at)
+
+    async def _reach_its_turn(self, saved: bytes) -> None:
         await self._sleep_until(self._slot.at - STAMP_LEAD)
         if self._node.is_stopping():
             raise NotDialled("this node is stopping")
-        if not await self._node.database.write(self._stamp):
+        if not await self._node.database.write(partial(self._stamp, saved=saved)):
             raise NotDialled("it was cancelled, purged or paused")
         self.stamped = True
         self._tell(Step.STAMPED)
-        on_disk = self._slot.at
-        while (now := self._now()) < (earliest := self._pacer.may_send_at(self._slot)) or now > on_disk + SLOT_MARGIN:
-            if now > on_disk + SLOT_MARGIN:
-                on_disk = now
-                await self._node.database.write(partial(self._move_slot, slot_at=self._node.clock()))
-            await self._sleep_until(earliest)
+        await self._pass_the_gate()
         self._check_hours(self._node.clock())
         if not self._node.owns_data():
             raise NotDialled("this node does not own its data any more")
@@ -186,6 +192,26 @@ class Launch:
         noted = self._now()
         self._pacer.sent(self._slot, noted)
         self._loop.call_soon(self._note_left, noted)  # after this turn, and so after the INVITE
+
+    async def _pass_the_gate(self) -> None:
+        """Return when the INVITE may leave; while the slot is long past, write down where it is now."""
+        on_disk = self._slot.at
+        while (now := self._now()) < (earliest := self._earliest()) or now > on_disk + SLOT_MARGIN:
+            if now > on_disk + SLOT_MARGIN:
+                on_disk = now
+                await self._node.database.write(partial(self._move_slot, slot_at=self._node.clock()))
+            # Those with earlier slots leave first: to ask again before they can have left would be in vain, and when
+            # many are late, all of them asking at each other's leaving takes more time than the calls do.
+            ahead = bisect_left(self._pacer.at_the_gate, self._slot.at)
+            await self._sleep_until(earliest + ahead * self._pacer.least_gap)
+
+    def _earliest(self) -> int:
+        """Return when the INVITE may leave as far as is known now: its slot, what left before it, its trunk's turn.
+
+        They are asked together, since a call that waited for its trunk after pacing let it go would leave too close to
+        one that is let go after it.
+        """
+        return max(self._pacer.may_send_at(self._slot), math.ceil(self._node.turn_of(self._call_id) * SECOND))
 
     def _note_left(self, noted: int) -> None:
         self._pacer.left(self._slot, noted, self._now())
@@ -198,7 +224,7 @@ class Launch:
             if not hours.is_open(at):
                 raise OutsideCallingHours(hours.next_opening(at))
 
-    def _stamp(self, c: Connection) -> bool:
+    def _stamp(self, c: Connection, *, saved: bytes) -> bool:
         now = self._node.clock()
         slot_at = now + (self._slot.at - self._now()) / SECOND
         self._check_hours(now, slot_at + SLOT_MARGIN / SECOND)
@@ -212,6 +238,7 @@ class Launch:
             incarnation=self._node.database.incarnation,
             now=now,
             slot_at=slot_at,
+            saved=saved,
             settings=self._node.records,
         )
 
@@ -265,4 +292,4 @@ class Launch:
 
     async def _sleep_until(self, at: int) -> None:
         if (wait := at - self._now()) > 0:
-            await asyncio.sleep(wait / SECOND)
+            await asyncio.sleep(max(wait, TICK) / SECOND)

@@ -77,6 +77,10 @@ class Lines:
         """Return the line of an account that was learned of."""
         return self._lines[account_id]
 
+    def know(self, service_id: ServiceId) -> bool:
+        """Whether a service was learned of."""
+        return service_id in self._account_of
+
     def load(self, c: Connection, asked: Iterable[ServiceId]) -> Loaded:
         """Read what ``learn`` takes over."""
         services: dict[ServiceId, tuple[Account, Service]] = {}
@@ -132,7 +136,9 @@ class Lines:
         before it asks for the next.
         """
         for line in self._lines.values():
-            while self._account_room(line, running) > 0:
+            # When the machine is late, slots of its clock would be given that cannot be kept: calls, each with its
+            # port, would pile up at the gate.
+            while self._account_room(line, running) > 0 and not line.pacer.is_crowded(2 * LOOK_AHEAD):
                 able = [s for s in line.waiting() if self._room(line, s, running) > 0]
                 slot = line.pacer.next_slot(_now(), able)
                 if slot is None or slot.at > _now() + LOOK_AHEAD:

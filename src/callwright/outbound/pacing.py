@@ -100,7 +100,9 @@ class _Lane:
         self.last_slot = at if self.last_slot is None else max(self.last_slot, at)
 
     def left(self, noted: int, at: int) -> None:
-        if noted in self.sends:
+        if self.sends and self.sends[-1] == noted <= at:
+            self.sends[-1] = at
+        elif noted in self.sends:
             self.sends.remove(noted)
             self.sends = deque(sorted([*self.sends, at]))
 
@@ -122,6 +124,17 @@ class Pacer:
         self._account = _Lane(_rate(limits.max_cps))
         self._services: dict[ServiceId, _ServiceLane] = {}
         self._virtual_time = 0
+        self.at_the_gate: list[int] = []
+        """When the starts that may leave any moment have their slots, in order; kept by them, not by the pacer."""
+
+    @property
+    def least_gap(self) -> int:
+        """How much later than its neighbour a start leaves at least."""
+        return self._account.rate.interval // 2
+
+    def is_crowded(self, room: int) -> bool:
+        """Tell whether those at the gate need more than ``room`` (microseconds) to leave, one interval apart."""
+        return len(self.at_the_gate) * self._account.rate.interval > room
 
     def set_account(self, limits: Limits) -> None:
         self._account.rate = _rate(limits.max_cps)

@@ -102,8 +102,8 @@ def judge(
     if destination.kind is DestinationKind.TEL:
         number = destination.address
         simulated = refused is None and number.startswith(TEST_NUMBER_PREFIX)
-        if not simulated and (forbidden := _forbidden(number, account.rules)) is not None:
-            return forbidden
+        if not simulated and (never := forbidden(number, account.rules)) is not None:
+            return never
         if (known := found.get(start.id)) is not None:
             return known
         if not account.may_show(start.given_from.replace("-", "")):
@@ -140,7 +140,8 @@ def _number(start: Start) -> str | None:
     return destination.address if destination.kind is DestinationKind.TEL else None
 
 
-def _forbidden(number: str, rules: Rules) -> Reason | None:
+def forbidden(number: str, rules: Rules) -> Reason | None:
+    """Return why an account may not call a number by its kind or place, None when it may."""
     facts = describe(number)
     if (never := _NEVER.get(facts.kind)) is not None:
         return never

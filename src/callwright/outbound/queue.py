@@ -10,19 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from itertools import islice
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, select
 
+from callwright.outbound.intake import Enqueued, UniqueIdConflict, Wanted, enqueue_all
 from callwright.outbound.reasons import MAX_WAIT_S, Reason
 from callwright.outbound.request import StartRequest
 from callwright.outbound.start import NOT_DIALLED, StartState, StartStatus
 from callwright.outbound.start_rows import HELD, QUEUED, change
 from callwright.outbound.tables import requests, starts
-from callwright.outbound.wishes import Wishes
-from callwright.values.errors import RequestError
 from callwright.values.ids import AccountId, InstanceId, ServiceId, ServiceReference, StartId
 
 CancelAnswer = Literal["success", "failed", "unknown"]
@@ -30,25 +28,6 @@ CancelAnswer = Literal["success", "failed", "unknown"]
 _CHUNK = 5_000  # references in one statement; SQLite allows 32,766 bound values
 _CLAIMED = starts.c.state == StartState.CLAIMED
 _RUNNING = starts.c.state == StartState.RUNNING
-
-# The statements of every request, made once: building and hashing one costs as much as running it.
-_add_request = insert(requests).returning(requests.c.id)
-_add_starts = insert(starts)
-
-
-class UniqueIdConflict(RequestError):
-    """A ``unique_id`` came again with different parameters: nothing was started. The client must choose another."""
-
-    def __init__(self, unique_id: str) -> None:
-        super().__init__(f"unique_id '{unique_id}' was used with different parameters", field="unique_id")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Enqueued:
-    """The references of a request, in its order; ``replayed`` when they are those of an earlier, equal one."""
-
-    references: list[ServiceReference]
-    replayed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,57 +55,18 @@ def enqueue(
     They wait at most ``max_wait_s`` seconds. Raise ``UniqueIdConflict``. The references are on disk once the
     transaction is committed, not before.
     """
-    if unique_id is not None and (earlier := _request(c, account_id, unique_id)) is not None:
-        if earlier.digest != digest:
-            raise UniqueIdConflict(unique_id)
-        return Enqueued(references=_references(c, earlier.id), replayed=True)
-    request_id = c.execute(
-        _add_request,
-        {
-            "account_id": account_id,
-            "unique_id": unique_id,
-            "digest": digest,
-            "count": len(calls),
-            "created_at": now,
-        },
-    ).scalar_one()
-    references = [new_reference() for _ in calls]
-    timed = cache(lambda wishes: _timed(wishes, now=now, max_wait_s=max_wait_s))
-    c.execute(
-        _add_starts,
-        [
-            {
-                "reference": reference,
-                "account_id": account_id,
-                "service_id": service_id,
-                "request_id": request_id,
-                "state": StartState.QUEUED,
-                "given_to": call.given_to,
-                "given_from": call.given_from,
-                "token": call.token,
-                "outbound_parameters": call.outbound_parameters,
-                "extra_sip_headers": call.extra_sip_headers or None,
-                "queued_at": now,
-                **timed(call.wishes),
-            }
-            for reference, call in zip(references, calls, strict=True)
-        ],
+    (answer,) = enqueue_all(
+        c,
+        account_id=account_id,
+        service_id=service_id,
+        wanted=[Wanted(calls=calls, digest=digest, unique_id=unique_id)],
+        now=now,
+        new_reference=new_reference,
+        max_wait_s=max_wait_s,
     )
-    return Enqueued(references=references)
-
-
-def _timed(wishes: Wishes, *, now: float, max_wait_s: float) -> dict[str, object]:
-    """Return what a start's row says of its turn and of what was wished for it."""
-    due_at = wishes.due_at(now)
-    return {
-        "priority": wishes.priority,
-        "due_at": due_at,
-        "expires_at": wishes.wait_until(now=now, due_at=due_at, max_wait_s=max_wait_s),
-        "ring_timeout_s": wishes.ring_timeout_s,
-        "max_duration_s": wishes.max_duration_s,
-        "calling_hours": None if wishes.calling_hours is None else wishes.calling_hours.as_text(),
-        "retry": None if wishes.retry is None else wishes.retry.as_text(),
-    }
+    if isinstance(answer, UniqueIdConflict):
+        raise answer
+    return answer
 
 
 def cancel(

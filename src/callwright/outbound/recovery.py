@@ -33,7 +33,10 @@ from callwright.values.destination import parse_destination
 from callwright.values.ids import ServiceReference
 from callwright.values.outcome import Cause, EndedBy, Outcome, RestCause, answered_outcome
 
-AT_ONCE = 50  # instances ended at the same time: bounds the BYEs and page requests of a restart
+BYES_AT_ONCE = 50  # then a pause: what a restart sends must neither flood the far end nor wait for one that is gone
+PAUSE_S = 0.05
+PAGES_AT_ONCE = 100
+PAGE_S = 10.0  # a server that does not answer may not keep the records of a thousand instances open
 
 _log = structlog.get_logger()
 
@@ -80,7 +83,8 @@ async def end_abandoned(
     """End the instances that ``take_over`` found; return when all of them are over.
 
     ``hang_up_saved`` sends the BYE of a saved dialog and returns when it was answered or given up. ``ask_final`` stamps
-    and asks the final page of an instance whose final page nobody has asked yet (ruling 24).
+    and asks the final page of an instance whose final page nobody has asked yet (ruling 24). A call counts as over when
+    its BYE leaves.
     """
     if recovery.abandoned:
         _log.warning(
@@ -89,26 +93,26 @@ async def end_abandoned(
             taken_back=recovery.taken_back,
             instances=len(recovery.abandoned),
         )
-    turns = asyncio.Semaphore(AT_ONCE)
+    turns = asyncio.Semaphore(PAGES_AT_ONCE)
 
     async def end(instance: OpenInstance) -> None:
-        adr = instance.adr
-        async with turns:
-            try:
-                for call in instance.calls:
-                    if call.dialog is not None:
-                        await hang_up_saved(call.dialog)
-                ended_at = clock()
-                if adr.final_asked_at is None:
-                    known = await database.read(partial(_order_and_facts, instance=instance, ended_at=ended_at))
-                    if known is not None:
-                        order, facts, outcome = known
+        adr, ended_at = instance.adr, clock()
+        try:
+            for call in instance.calls:
+                if call.dialog is not None:
+                    await hang_up_saved(call.dialog)
+            if adr.final_asked_at is None:
+                known = await database.read(partial(_order_and_facts, instance=instance, ended_at=ended_at))
+                if known is not None:
+                    order, facts, outcome = known
+                    async with turns, asyncio.timeout(PAGE_S):
                         await ask_final(order, facts=facts, outcome=outcome)
-            except Exception:  # the bulkhead of an instance: its records are closed whatever its far end or pages do
-                _log.exception("Ending an instance failed", action="recovery_failed", instance=adr.instance_id)
-                ended_at = clock()
-            closing = partial(close_abandoned, instance_id=adr.instance_id, now=ended_at, settings=records)
-            return_code = await write_at_last(database, closing, instance=adr.instance_id)
+        except TimeoutError:
+            _log.warning("A final page did not answer in time", action="recovery_page", instance=adr.instance_id)
+        except Exception:  # the bulkhead of an instance: its records are closed whatever its far end or pages do
+            _log.exception("Ending an instance failed", action="recovery_failed", instance=adr.instance_id)
+        closing = partial(close_abandoned, instance_id=adr.instance_id, now=ended_at, settings=records)
+        return_code = await write_at_last(database, closing, instance=adr.instance_id)
         if return_code is not None and adr.reference is not None:
             events(
                 StartEvent(
@@ -121,8 +125,10 @@ async def end_abandoned(
             )
 
     async with asyncio.TaskGroup() as group:
-        for instance in recovery.abandoned:
+        for number, instance in enumerate(recovery.abandoned, start=1):
             group.create_task(end(instance), name=f"end abandoned instance {instance.adr.instance_id}")
+            if number % BYES_AT_ONCE == 0:
+                await asyncio.sleep(PAUSE_S)
 
 
 def _order_and_facts(

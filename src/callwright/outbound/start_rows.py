@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, text, update
+from sqlalchemy import ColumnElement, Connection, and_, text, update
 
 from callwright.outbound.calling_hours import stored_hours
 from callwright.outbound.start import Start, StartState
@@ -37,9 +37,9 @@ START_COLUMNS = (
 )
 
 
-def read_start(row: Row[Any]) -> Start:
-    """Return the start of a row of ``START_COLUMNS``."""
-    fields = dict(row._mapping)
+def read_start(row: Mapping[Any, Any]) -> Start:
+    """Return the start of a row of ``START_COLUMNS``, by the names of its columns."""
+    fields = dict(row)
     headers = tuple((name, value) for name, value in fields.pop("extra_sip_headers") or ())
     hours, retry = fields.pop("calling_hours"), fields.pop("retry")
     return Start(

@@ -7,6 +7,7 @@ from enum import StrEnum
 from sqlalchemy import Connection, bindparam, select
 
 from callwright.accounts.service import Service
+from callwright.db.prepared import Prepared
 from callwright.outbound import claims, dialling
 from callwright.outbound.policy import agree
 from callwright.outbound.retry import Unreached
@@ -18,7 +19,7 @@ from callwright.records.tables import adrs
 from callwright.values.destination import Destination
 from callwright.values.ids import CallId, InstanceId
 
-_exit_status = select(adrs.c.exit_status).where(adrs.c.instance_id == bindparam("one"))
+_exit_status = Prepared(select(adrs.c.exit_status).where(adrs.c.instance_id == bindparam("one")))
 
 
 class Settled(StrEnum):
@@ -42,9 +43,12 @@ def stamp_and_open(
     incarnation: int,
     now: float,
     slot_at: float,
+    saved: bytes = b"",
     settings: RecordSettings = DEFAULT_SETTINGS,
 ) -> bool:
     """Stamp a start and open its ADR and CDR (ruling 21); return False when the start was withdrawn meanwhile.
+
+    ``saved`` is what cancels the call in another life of the node.
 
     Raise ``MayNotRun`` when its account may not place this call (any more); undone with it, nothing was stamped.
     """
@@ -76,6 +80,7 @@ def stamp_and_open(
         originating_user=start.given_from or service.name,
         initiated_at=now,
         rate=terms.number,
+        saved=saved,
     )
     return True
 
@@ -101,11 +106,11 @@ def settle(
     it is certain that nothing was sent it waits until ``undialled_until``. A start that was never stamped goes back to
     the queue, due at ``retry_at``, or fails with the reason ``give_up``. Doing it twice changes nothing.
     """
-    adr = c.execute(_exit_status, {"one": instance_id}).one_or_none()
+    adr = _exit_status.first(c, {"one": instance_id})
     if adr is not None:
-        if adr.exit_status is None:
+        if adr["exit_status"] is None:
             ledger.close_adr(c, instance_id, stopped_at=now, exit_status=return_code, settings=settings)
-        code = return_code if adr.exit_status is None else adr.exit_status
+        code = return_code if adr["exit_status"] is None else adr["exit_status"]
         if undialled_until is not None and dialling.queue_undialled(
             c, instance_id, return_code=code, due_at=undialled_until, now=now
         ):

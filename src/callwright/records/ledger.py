@@ -13,6 +13,7 @@ from __future__ import annotations
 import msgspec
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
+from callwright.db.prepared import Prepared
 from callwright.records import rating, spending
 from callwright.records.features import check_type
 from callwright.records.number_rate import NumberRate
@@ -59,28 +60,36 @@ __all__ = [
     "open_calls",
     "open_cdr",
     "open_instances",
+    "save_call",
     "stamp_final_asked",
 ]
 
 RETURN_CODE_RESTARTED = -90  # ruling 22
+LONGEST_DETAIL = 300
 NEGATIVE_RETURN_CODE = "2008"  # docs/reference/records.md, error records
 
 _LOST = Outcome(cause=Cause.ERROR, code=0, rest_cause=RestCause.FAILED, ended_by=EndedBy.PLATFORM)  # no SIP code came
 
-_open_adr = insert(adrs)
-_open_cdr = insert(cdrs)
+_open_adr = Prepared(insert(adrs))
+_open_cdr = Prepared(insert(cdrs))
 _add_fdr = insert(fdrs)
 _add_error = insert(error_records)
-_mark_answered = (
+_mark_answered = Prepared(
     update(cdrs)
     .where(cdrs.c.call_id == bindparam("of"), cdrs.c.connected_at.is_(None), cdrs.c.ended_at.is_(None))
     .values(
         connected_at=bindparam("at"),
         dialog=bindparam("saved"),
+        trunk=bindparam("carrier"),
         initiated_at=func.coalesce(bindparam("began"), cdrs.c.initiated_at),
     )
 )
-_close_cdr = (
+_save_call = Prepared(
+    update(cdrs)
+    .where(cdrs.c.call_id == bindparam("of"), cdrs.c.connected_at.is_(None), cdrs.c.ended_at.is_(None))
+    .values(dialog=bindparam("saved"))
+)
+_close_cdr = Prepared(
     update(cdrs)
     .where(cdrs.c.call_id == bindparam("of"), cdrs.c.ended_at.is_(None))
     .values(
@@ -91,25 +100,32 @@ _close_cdr = (
         joined_s=bindparam("joined"),
         call_cost=bindparam("cost"),
         costs_valid=bindparam("valid"),
-        trunk=bindparam("carrier"),
+        trunk=func.coalesce(bindparam("carrier"), cdrs.c.trunk),
+        detail=bindparam("why"),
+        q850=bindparam("network_cause"),
         dialog=None,
     )
 )
-_add_tts = (
+_add_tts = Prepared(
     update(adrs)
     .where(adrs.c.instance_id == bindparam("of"), adrs.c.stopped_at.is_(None))
     .values(tts_ms=adrs.c.tts_ms + bindparam("plain"), tts_neural_ms=adrs.c.tts_neural_ms + bindparam("neural"))
 )
-_stamp_final = (
+_stamp_final = Prepared(
     update(adrs)
     .where(adrs.c.instance_id == bindparam("of"), adrs.c.final_asked_at.is_(None))
     .values(final_asked_at=bindparam("at"))
 )
-_close_adr = update(adrs).where(adrs.c.instance_id == bindparam("of"), adrs.c.stopped_at.is_(None))
+_close_adr = Prepared(update(adrs).where(adrs.c.instance_id == bindparam("of"), adrs.c.stopped_at.is_(None)))
+_errors_like = Prepared(
+    select(error_records.c.n).where(
+        error_records.c.instance_id == bindparam("of"), error_records.c.code == bindparam("code")
+    )
+)
 _errors_so_far = select(func.count()).where(error_records.c.instance_id == bindparam("of"))
 _is_open = select(func.count()).where(adrs.c.instance_id == bindparam("of"), adrs.c.stopped_at.is_(None))
-_rates = select(adrs.c.rates).where(adrs.c.instance_id == bindparam("of"))
-_feature_costs = select(fdrs.c.cost).where(fdrs.c.instance_id == bindparam("of"))
+_rates = Prepared(select(adrs.c.rates).where(adrs.c.instance_id == bindparam("of")))
+_feature_costs = Prepared(select(fdrs.c.cost).where(fdrs.c.instance_id == bindparam("of")))
 
 
 def open_adr(
@@ -138,8 +154,8 @@ def open_adr(
     them, "" when it gave none. ``rates`` are its prices whatever changes later, None for those of the node's settings;
     ``reservation`` counts as spent while the record is open.
     """
-    c.execute(
-        _open_adr,
+    _open_adr.change(
+        c,
         {
             "instance_id": instance_id,
             "account_id": account_id,
@@ -175,13 +191,15 @@ def open_cdr(
     direction: str = CallDirection.OUT,
     channel_type: str = ChannelType.PRIMARY,
     rate: NumberRate | None = None,
+    saved: bytes = b"",
 ) -> None:
     """Begin the record of a call. ``destination_address`` carries its prefix (``Destination.prefixed``);
     ``originating_user`` is the caller id shown, or the SIP user or whole address. ``rate`` is the price of its number
-    whatever changes later, None for that of its instance's rates.
+    whatever changes later, None for that of its instance's rates. ``saved`` is what ends the call in another life of
+    the node, before its answer.
     """
-    c.execute(
-        _open_cdr,
+    _open_cdr.change(
+        c,
         {
             "call_id": call_id,
             "instance_id": instance_id,
@@ -191,19 +209,26 @@ def open_cdr(
             "originating_user": originating_user,
             "initiated_at": initiated_at,
             "rate": None if rate is None else msgspec.json.encode(rate).decode(),
+            "dialog": saved or None,
         },
     )
 
 
 def mark_answered(
-    c: Connection, call_id: CallId, at: float, dialog: bytes, *, initiated_at: float | None = None
+    c: Connection, call_id: CallId, at: float, dialog: bytes, *, initiated_at: float | None = None, trunk: str = ""
 ) -> bool:
     """Note the answer and save the dialog; return False when the call was answered or over already.
 
-    ``initiated_at``, here and in ``close_cdr``, is when the INVITE really left, if known by now.
+    ``initiated_at``, here and in ``close_cdr``, is when the INVITE really left, if known by now; ``trunk`` names the
+    trunk that carried it.
     """
-    done = c.execute(_mark_answered, {"of": call_id, "at": at, "saved": dialog, "began": initiated_at})
-    return done.rowcount == 1
+    known = {"of": call_id, "at": at, "saved": dialog, "began": initiated_at, "carrier": trunk or None}
+    return _mark_answered.change(c, known) == 1
+
+
+def save_call(c: Connection, call_id: CallId, saved: bytes) -> bool:
+    """Replace what ends a call in another life, before its answer; return False when it was answered or is over."""
+    return _save_call.change(c, {"of": call_id, "saved": saved}) == 1
 
 
 def close_cdr(
@@ -230,8 +255,8 @@ def close_cdr(
     answered = cdr.connected_at if cdr.connected_at is not None else connected_at
     rates = _rates_of(c, cdr.instance_id, settings)
     cost = rating.rate_call(cdr.destination_address, answered, ended_at, rates, cdr.rate)
-    done = c.execute(
-        _close_cdr,
+    done = _close_cdr.change(
+        c,
         {
             "of": call_id,
             "began": initiated_at,
@@ -242,16 +267,18 @@ def close_cdr(
             "cost": cost.pstn + cost.tollfree if settings.cdr_rated else ZERO,
             "valid": costs_valid and settings.cdr_rated,
             "carrier": trunk or None,
+            "why": outcome.detail[:LONGEST_DETAIL] or None,
+            "network_cause": outcome.q850,
         },
     )
-    return done.rowcount == 1
+    return done == 1
 
 
 def add_tts(c: Connection, instance_id: InstanceId, *, seconds: float, neural: bool) -> bool:
     """Count speech spoken by an open instance; return False when it is closed or unknown."""
     milliseconds = round(seconds * 1000)
     spoken = {"plain": 0 if neural else milliseconds, "neural": milliseconds if neural else 0}
-    return c.execute(_add_tts, {"of": instance_id, **spoken}).rowcount == 1
+    return _add_tts.change(c, {"of": instance_id, **spoken}) == 1
 
 
 def add_fdr(
@@ -304,7 +331,7 @@ def add_error(c: Connection, instance_id: InstanceId, error: ErrorRecord) -> int
 
 def stamp_final_asked(c: Connection, instance_id: InstanceId, at: float) -> bool:
     """Note that the final page is about to be asked for; only who gets True may ask (ruling 24)."""
-    return c.execute(_stamp_final, {"of": instance_id, "at": at}).rowcount == 1
+    return _stamp_final.change(c, {"of": instance_id, "at": at}) == 1
 
 
 def close_adr(
@@ -340,17 +367,17 @@ def close_adr(
         tts_ms=adr.tts_ms,
         tts_neural_ms=adr.tts_neural_ms,
         calls=calls,
-        feature_costs=c.scalars(_feature_costs, {"of": instance_id}).all(),
+        feature_costs=[row["cost"] for row in _feature_costs.rows(c, {"of": instance_id})],
         settings=settings,
         rates=rates,
         valid=costs_valid,
     )
-    done = c.execute(
-        _close_adr, {"of": instance_id, "stopped_at": stopped_at, "exit_status": exit_status, **_cost_columns(costs)}
+    done = _close_adr.change(
+        c, {"of": instance_id, "stopped_at": stopped_at, "exit_status": exit_status, **_cost_columns(costs)}
     )
-    if done.rowcount and costs.valid:
+    if done and costs.valid:
         spending.add(c, adr.account_id, costs.total, at=stopped_at)
-    return done.rowcount == 1
+    return done == 1
 
 
 def close_for_recovery(
@@ -390,13 +417,12 @@ def application_status(
 
 
 def _rates_of(c: Connection, instance_id: InstanceId, settings: RecordSettings) -> RateCard:
-    fixed = c.scalar(_rates, {"of": instance_id})
+    fixed = _rates.scalar(c, {"of": instance_id})
     return settings.rates if fixed is None else msgspec.json.decode(fixed, type=RateCard)
 
 
 def _has_error(c: Connection, instance_id: InstanceId, code: str) -> bool:
-    found = select(error_records.c.n).where(error_records.c.instance_id == instance_id, error_records.c.code == code)
-    return c.execute(found.limit(1)).first() is not None
+    return _errors_like.first(c, {"of": instance_id, "code": code}) is not None
 
 
 def _program(adr: Adr) -> str:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, select, update
 
+from callwright.db.prepared import Prepared
 from callwright.records.number_rate import LONGEST_PREFIX, NumberRate
 from callwright.records.settings import RateCard
 from callwright.records.tables import number_rates, rate_cards
@@ -21,14 +23,14 @@ from callwright.values.ids import AccountId
 _CHUNK = 1000  # rates in one statement
 _DEFAULT = 0  # the id of the default card; those of accounts have the account's
 
-_in_force = (
+_in_force = Prepared(
     select(rate_cards.c.id, rate_cards.c.rates)
     .where(rate_cards.c.id.in_((bindparam("of"), _DEFAULT)))
     .order_by(rate_cards.c.id.desc())
     .limit(1)
 )
 _PREFIX_LENGTHS = range(LONGEST_PREFIX + 1)
-_longest_prefix = (
+_longest_prefix = Prepared(
     select(number_rates)
     .where(
         number_rates.c.card_id == bindparam("of"),
@@ -61,12 +63,12 @@ class Change:
 
 def prices(c: Connection, account_id: AccountId, number: str | None) -> Prices:
     """Return the prices in force for an account and a telephone number (digits), or for no number."""
-    found = c.execute(_in_force, {"of": account_id}).first()
+    found = _in_force.first(c, {"of": account_id})
     if found is None:
         return Prices()
-    card = msgspec.json.decode(found.rates, type=RateCard)
+    card = msgspec.json.decode(found["rates"], type=RateCard)
     return Prices(
-        card=card, number=None if number is None else _number_rate(c, found.id, number) or card.number(number)
+        card=card, number=None if number is None else _number_rate(c, found["id"], number) or card.number(number)
     )
 
 
@@ -93,7 +95,7 @@ def drop_card(c: Connection, account_id: AccountId | None) -> bool:
 def number_rates_of(c: Connection, account_id: AccountId | None) -> dict[str, NumberRate]:
     """Return the number rates of a card by their prefixes, in order."""
     wanted = select(number_rates).join(rate_cards).where(_of(account_id)).order_by(number_rates.c.prefix)
-    return {row.prefix: _rate(row) for row in c.execute(wanted)}
+    return {row["prefix"]: _rate(row) for row in c.execute(wanted).mappings()}
 
 
 def count_number_rates(c: Connection, account_id: AccountId | None) -> int:
@@ -161,12 +163,12 @@ def remove_number_rates(c: Connection, account_id: AccountId | None, prefixes: S
 
 def _number_rate(c: Connection, card_id: int, number: str) -> NumberRate | None:
     beginnings = {f"p{length}": number[:length] for length in _PREFIX_LENGTHS}  # a short number comes several times
-    row = c.execute(_longest_prefix, {"of": card_id, **beginnings}).first()
+    row = _longest_prefix.first(c, {"of": card_id, **beginnings})
     return None if row is None else _rate(row)
 
 
-def _rate(row: Row[tuple[object, ...]]) -> NumberRate:
-    fields = dict(row._mapping)
+def _rate(row: Mapping[Any, Any]) -> NumberRate:
+    fields = dict(row)
     del fields["card_id"]
     return NumberRate(**fields)
 

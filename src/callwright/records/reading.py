@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import msgspec
 from sqlalchemy import ColumnElement, Connection, RowMapping, bindparam, column, select, table
 
+from callwright.db.prepared import Prepared, Row
 from callwright.records.number_rate import NumberRate
 from callwright.records.records import (
     Adr,
@@ -28,7 +29,7 @@ from callwright.values.ids import AccountId, CallId, InstanceId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenCall:
-    """A call whose record is open; ``dialog`` is what ``mark_answered`` saved, None before the answer."""
+    """A call whose record is open; ``dialog`` is what ends it: saved by ``open_cdr``, then by ``mark_answered``."""
 
     cdr: Cdr
     dialog: bytes | None
@@ -42,19 +43,21 @@ class OpenInstance:
     calls: tuple[OpenCall, ...]
 
 
+_Row = RowMapping | Row
+
 _accounts = table("accounts", column("id"), column("cloud_id"))  # only what the foreign key of adrs promises
-_adr_of = select(adrs).where(adrs.c.instance_id == bindparam("of"))
+_adr_of = Prepared(select(adrs).where(adrs.c.instance_id == bindparam("of")))
 _cdrs = select(cdrs).order_by(cdrs.c.initiated_at, cdrs.c.call_id)
-_cdr_of = select(cdrs).where(cdrs.c.call_id == bindparam("of"))
-_cdrs_of = _cdrs.where(cdrs.c.instance_id == bindparam("of"))
-_open_cdrs_of = _cdrs_of.where(cdrs.c.ended_at.is_(None))
+_cdr_of = Prepared(select(cdrs).where(cdrs.c.call_id == bindparam("of")))
+_cdrs_of = Prepared(_cdrs.where(cdrs.c.instance_id == bindparam("of")))
+_open_cdrs_of = Prepared(_cdrs.where(cdrs.c.instance_id == bindparam("of"), cdrs.c.ended_at.is_(None)))
 _fdrs_of = select(fdrs).where(fdrs.c.instance_id == bindparam("of")).order_by(fdrs.c.started_at, fdrs.c.feature_id)
 _errors_of = select(error_records).where(error_records.c.instance_id == bindparam("of")).order_by(error_records.c.n)
 _open_adrs = select(adrs).where(adrs.c.stopped_at.is_(None)).order_by(adrs.c.started_at)
 
 
 def read_adr(c: Connection, instance_id: InstanceId) -> Adr | None:
-    row = c.execute(_adr_of, {"of": instance_id}).mappings().first()
+    row = _adr_of.first(c, {"of": instance_id})
     return None if row is None else _adr(row)
 
 
@@ -65,13 +68,13 @@ def read_cdrs(c: Connection, where: ColumnElement[bool]) -> list[Cdr]:
 
 def read_cdr(c: Connection, call_id: CallId) -> Cdr | None:
     """Return the record of a call, None when there is none."""
-    row = c.execute(_cdr_of, {"of": call_id}).mappings().first()
+    row = _cdr_of.first(c, {"of": call_id})
     return None if row is None else _cdr(row)
 
 
 def read_cdrs_of(c: Connection, instance_id: InstanceId) -> list[Cdr]:
     """Return the call records of one instance in the order in which the calls were placed."""
-    return [_cdr(row) for row in c.execute(_cdrs_of, {"of": instance_id}).mappings()]
+    return [_cdr(row) for row in _cdrs_of.rows(c, {"of": instance_id})]
 
 
 def read_records(c: Connection, account_id: AccountId, instance_id: InstanceId) -> Records | None:
@@ -97,7 +100,7 @@ def open_calls(c: Connection) -> list[OpenCall]:
 
 def open_cdrs_of(c: Connection, instance_id: InstanceId) -> list[OpenCall]:
     """Return the open calls of one instance."""
-    return _open_calls(c.execute(_open_cdrs_of, {"of": instance_id}).mappings())
+    return _open_calls(_open_cdrs_of.rows(c, {"of": instance_id}))
 
 
 def open_instances(c: Connection) -> list[OpenInstance]:
@@ -109,11 +112,11 @@ def open_instances(c: Connection) -> list[OpenInstance]:
     return [OpenInstance(adr=adr, calls=tuple(calls.get(adr.instance_id, ()))) for adr in found]
 
 
-def _open_calls(rows: Iterable[RowMapping]) -> list[OpenCall]:
+def _open_calls(rows: Iterable[_Row]) -> list[OpenCall]:
     return [OpenCall(cdr=_cdr(row), dialog=row["dialog"]) for row in rows]
 
 
-def _adr(row: RowMapping) -> Adr:
+def _adr(row: _Row) -> Adr:
     return Adr(
         instance_id=InstanceId(row["instance_id"]),
         account_id=AccountId(row["account_id"]),
@@ -141,7 +144,7 @@ def _adr(row: RowMapping) -> Adr:
     )
 
 
-def _costs(row: RowMapping) -> Costs:
+def _costs(row: _Row) -> Costs:
     return Costs(
         platform=row["platform_cost"],
         extra=row["extra_cost"],
@@ -157,7 +160,7 @@ def _costs(row: RowMapping) -> Costs:
     )
 
 
-def _cdr(row: RowMapping) -> Cdr:
+def _cdr(row: _Row) -> Cdr:
     return Cdr(
         call_id=CallId(row["call_id"]),
         instance_id=InstanceId(row["instance_id"]),
@@ -174,10 +177,12 @@ def _cdr(row: RowMapping) -> Cdr:
         costs_valid=row["costs_valid"],
         rate=None if row["rate"] is None else msgspec.json.decode(row["rate"], type=NumberRate),
         trunk=row["trunk"] or "",
+        detail=row["detail"] or "",
+        q850=row["q850"],
     )
 
 
-def _fdr(row: RowMapping) -> Fdr:
+def _fdr(row: _Row) -> Fdr:
     return Fdr(
         feature_id=row["feature_id"],
         instance_id=InstanceId(row["instance_id"]),

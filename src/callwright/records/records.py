@@ -103,6 +103,7 @@ class Cdr:
 
     ``originating_user`` is the caller id or SIP user shown; one with "@" is a whole address. ``rate`` is the price
     fixed at the INVITE, None for that of the instance's rates. ``trunk`` names the trunk that carried it, "" for none.
+    ``detail`` and ``q850`` are those of its outcome.
     """
 
     call_id: CallId
@@ -120,6 +121,8 @@ class Cdr:
     costs_valid: bool | None
     rate: NumberRate | None = None
     trunk: str = ""
+    detail: str = ""
+    q850: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

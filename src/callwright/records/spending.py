@@ -14,6 +14,7 @@ from decimal import Decimal
 
 from sqlalchemy import BigInteger, Connection, bindparam, case, cast, func, insert, select, type_coerce, update
 
+from callwright.db.prepared import Prepared
 from callwright.records.rating import Reservation
 from callwright.records.tables import adrs, spending
 from callwright.values.ids import AccountId
@@ -32,11 +33,14 @@ _set_aside = select(
         0.0,
     ),
 ).where(adrs.c.account_id == bindparam("of"), adrs.c.stopped_at.is_(None))
-_spent_on = select(spending.c.amount).where(spending.c.account_id == bindparam("of"), spending.c.day == bindparam("on"))
+_spent_on = Prepared(
+    select(spending.c.amount).where(spending.c.account_id == bindparam("of"), spending.c.day == bindparam("on"))
+)
 _spent_ever = select(cast(func.sum(type_coerce(spending.c.amount, BigInteger)), BigInteger)).where(
     spending.c.account_id == bindparam("of")
 )
-_add = (
+_begin = Prepared(insert(spending))
+_add = Prepared(
     update(spending)
     .where(spending.c.account_id == bindparam("of"), spending.c.day == bindparam("on"))
     .values(amount=spending.c.amount + bindparam("more", type_=spending.c.amount.type))
@@ -66,7 +70,7 @@ def position(c: Connection, account_id: AccountId, *, now: float) -> Position:
     """
     at_start, since = c.execute(_set_aside, {"of": account_id, "now": now}).one()
     return Position(
-        today=c.scalar(_spent_on, {"of": account_id, "on": day_of(now)}) or ZERO,
+        today=_spent_on.scalar(c, {"of": account_id, "on": day_of(now)}) or ZERO,
         ever=_money(c.scalar(_spent_ever, {"of": account_id}) or 0),
         set_aside=_money(int(at_start) + math.ceil(since)),
     )
@@ -88,8 +92,8 @@ def add(c: Connection, account_id: AccountId, amount: Money, *, at: float) -> No
     if amount == 0:
         return
     day = day_of(at)
-    if c.execute(_add, {"of": account_id, "on": day, "more": amount}).rowcount == 0:
-        c.execute(insert(spending), {"account_id": account_id, "day": day, "amount": amount})
+    if _add.change(c, {"of": account_id, "on": day, "more": amount}) == 0:
+        _begin.change(c, {"account_id": account_id, "day": day, "amount": amount})
 
 
 def day_of(at: float) -> int:

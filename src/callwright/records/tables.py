@@ -104,7 +104,8 @@ cdrs = Table(
     Column("originating_user", Text, nullable=False),
     Column("initiated_at", Double, nullable=False),
     Column("connected_at", Double),
-    # The dialog as saved at the 200: enough for a restarted node to send BYE; dropped when the call is over.
+    # The INVITE as saved at the stamp, the dialog from the 200 on: enough for a restarted node to send CANCEL or BYE;
+    # dropped when the call is over.
     Column("dialog", LargeBinary),
     # Written when it closes.
     Column("ended_at", Double),
@@ -116,6 +117,9 @@ cdrs = Table(
     Column("rate", Text),
     # Which trunk carried it last; none for calls that go without one.
     Column("trunk", Text),
+    # What was said of its end beyond the cause: in words, and by the telephone network (ITU-T Q.850).
+    Column("detail", Text),
+    Column("q850", Integer),
     CheckConstraint("direction IN ('in', 'out', 'client')", name="direction_known"),
     CheckConstraint("channel_type IN ('p', 'x', 'ca', 'cv')", name="channel_type_known"),
     CheckConstraint("(ended_at IS NULL) = (hangup_cause IS NULL)", name="closed_has_a_cause"),

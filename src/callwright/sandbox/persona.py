@@ -94,7 +94,7 @@ class Persona:
     `ring_after_s` None: no 180. `final_after_s` counts from the INVITE to the answer or rejection; None: never.
     `early_steps` are heard before the answer (183 with a description) and delay it until they are done.
     `patience_s`: hang up after hearing so much speech since it last spoke or pressed a key itself.
-    `hang_up_after_s` counts from the answer.
+    `hang_up_after_s` counts from the answer. `on_hold`: it answers and neither sends sound nor wants any.
     """
 
     number: str
@@ -111,6 +111,7 @@ class Persona:
     digest: Digest | None = None
     forks: int = 1
     answers_cancel: bool = False
+    on_hold: bool = False
 
     @property
     def listens(self) -> bool:

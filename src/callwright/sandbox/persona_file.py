@@ -31,7 +31,9 @@ D = TypeVar("D")
 
 _LONGEST_S = 24 * 3600.0
 _LONGEST_TONE_MS = 60_000
-_ONLY_ANSWERED = frozenset(("answer_after", "early", "script", "repeat", "says_keys", "patience", "hang_up_after"))
+_ONLY_ANSWERED = frozenset(
+    ("answer_after", "early", "script", "repeat", "says_keys", "patience", "hang_up_after", "on_hold")
+)
 _HEADER_NAME = re.compile(r"[A-Za-z0-9-]{1,60}")
 
 
@@ -111,6 +113,7 @@ class _Reader:
             patience_s=optional.get("patience", self._seconds, None),
             hang_up_after_s=optional.get("hang_up_after", self._seconds, None),
             digest=optional.get("digest", self._digest, None),
+            on_hold=optional.get("on_hold", self._flag, False),
         )
 
     def _reject(self, node: yaml.Node, field: str) -> tuple[float, Reject]:

@@ -10,7 +10,7 @@ import structlog
 
 from callwright.media import offer_answer, tones
 from callwright.media.dtmf import KeyReceiver
-from callwright.media.offer_answer import Agreed, NothingInCommon
+from callwright.media.offer_answer import Agreed, Direction, NothingInCommon
 from callwright.media.rtp import Packet, parse
 from callwright.media.sdp import SdpError
 from callwright.sandbox.heard import HeardSound, PacketCount
@@ -269,7 +269,8 @@ class SimulatedCall:
         try:
             port = self._port = self._open_port(self._packet)
             if self._offer:
-                answer = offer_answer.answer(self._offer, port.host, port.port, session_id=port.port)
+                wanted = Direction.INACTIVE if self.persona.on_hold else Direction.SENDRECV
+                answer = offer_answer.answer(self._offer, port.host, port.port, session_id=port.port, direction=wanted)
                 self._local_sdp = answer.body
                 self._settle(answer.agreed)
             else:
@@ -295,9 +296,10 @@ class SimulatedCall:
     def _send_sound(self, now: float) -> None:
         if self._agreed is None or self._port is None or self.observation.ended_at is not None:
             return
-        packet = self._mouth.tick()
         if self._agreed.direction.sends:
-            self._port.send(packet, self._agreed.remote)
+            self._port.send(self._mouth.tick(), self._agreed.remote)
+        elif self._mouth.busy:  # the other side holds us: what is said is said to nobody
+            self._mouth.tick()
         if self._speaking and not self._mouth.busy:
             self._speaking = False
             self._script.sound_finished(now)

@@ -115,13 +115,14 @@ class Answerer:
         """Take the challenges of a 401 or 407; True when the request is worth sending again with ``pairs``.
 
         ``tried`` belongs to one request and its repetitions: a realm that refuses a fresh answer without saying
-        ``stale`` refuses the password, and asking on would never end (RFC 3261 section 22.1).
+        ``stale`` refuses the password, and asking on would never end (RFC 3261 section 22.1). One that asks for another
+        algorithm has not looked at the password yet: an exchange may learn who we are from our first answer only.
         """
         if self._credentials is None:
             return False
         challenges = challenges_of(headers)
         for challenge in challenges:
-            realm = f"{challenge.proxy}/{challenge.realm}"
+            realm = f"{challenge.proxy}/{challenge.algorithm}/{challenge.realm}"
             before = tried.get(realm, 0)
             if before and (not challenge.stale or before > _MOST_STALE):
                 return False

@@ -25,6 +25,7 @@ from callwright.sip.session import Session
 from callwright.sip.session_timer import answer_headers, answer_to
 from callwright.sip.talk import SessionState
 from callwright.sip.transaction import InviteServer, ServerTransaction
+from callwright.sip.uri import is_sips
 
 
 class CalledState(StrEnum):
@@ -89,6 +90,7 @@ class Called:
                 body=request.body,
                 content_type=clean(request.headers.get("content-type") or ""),
                 source=transaction.source,
+                way=transaction.way,
             )
         )
 
@@ -138,7 +140,7 @@ class Called:
             raise WrongMoment(f"{code} is not a SIP response code")
         if to_tag and not is_token(to_tag):
             raise UnsafeText(f"to_tag {to_tag[:40]!r} is not a token", field="to_tag")
-        extra = safe_pairs(headers)
+        extra = safe_pairs(headers, but="contact" if 300 <= code < 400 else "")
         reason = safe(reason, "reason")
         if body:
             extra.append(("Content-Type", safe(content_type, "content_type")))
@@ -168,7 +170,8 @@ class Called:
         transaction = self._transaction
         request = transaction.request
         pairs = [("Record-Route", route) for route in request.headers.all("record-route")]
-        pairs += [("Contact", self._endpoint.contact(transaction.way)), ("Allow", ALLOW), ("Supported", SUPPORTED)]
+        contact = self._endpoint.contact(transaction.way, secure=is_sips(request.uri) or session.dialog.is_secure)
+        pairs += [("Contact", contact), ("Allow", ALLOW), ("Supported", SUPPORTED)]
         if answer.reliable:
             self._rseq += 1
             pairs += [("Require", OPTION), ("RSeq", str(self._rseq))]

@@ -10,7 +10,7 @@ stays off the hook for a call that ended here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from callwright.sip.auth import Answerer, Credentials
@@ -21,11 +21,12 @@ from callwright.sip.event import Answered, ExtraAnswer, Failed, Provisional, Try
 from callwright.sip.headers import Headers, clean, clean_pairs, quote, safe, safe_pairs
 from callwright.sip.message import Request, Response
 from callwright.sip.reliable import reliable_number
+from callwright.sip.saved_invite import SavedInvite, numbered
 from callwright.sip.session import Session
 from callwright.sip.session_timer import DEFAULT_S, MIN_SE_S, min_se, session_expires
 from callwright.sip.talk import SessionState
 from callwright.sip.transaction import InviteClient, ServerTransaction, State
-from callwright.sip.uri import parse_uri
+from callwright.sip.uri import is_sips, parse_uri
 from callwright.sip.way import BY_UDP, Target, Way
 
 _MOST_FORKS = 32
@@ -36,10 +37,12 @@ class InvitePlan:
     """What to call and how. ``next_hop`` is host (name or address) and port; ``headers`` are added to the INVITE.
 
     ``way`` is the transport to the next hop, ``alternatives`` the places to try in its stead when the INVITE cannot be
-    sent there: no connection, nobody listening. A silent next hop has no alternative, for its telephone may ring.
+    sent there (no connection, nobody listening) or is answered 503 before anything rang. A silent next hop has none,
+    for its telephone may ring.
     ``session_expires_s`` is how long the call may live unrefreshed (RFC 4028), 0 to propose no session timer.
-    ``call_id`` None lets the core choose one. ``hold_ack`` leaves the ACK of the answer to ``SipCore.acknowledge``:
-    until then the far end repeats its answer, so whoever writes calls down first loses none by dying in between.
+    ``call_id`` None lets the core choose one, as ``tag`` and ``branch`` "" do for From and Via; ``SipCore.named``
+    chooses all three beforehand. ``hold_ack`` leaves the ACK of the answer to ``SipCore.acknowledge``: until then the
+    far end repeats its answer, so whoever writes calls down first loses none by dying in between.
     Texts with line breaks or controls are refused (UnsafeText).
     """
 
@@ -53,6 +56,8 @@ class InvitePlan:
     headers: tuple[tuple[str, str], ...] = ()
     credentials: Credentials | None = None
     call_id: str | None = None
+    tag: str = ""
+    branch: str = ""
     hold_ack: bool = False
     way: Way = BY_UDP
     alternatives: tuple[Target, ...] = ()
@@ -81,8 +86,10 @@ class Caller:
         "_endpoint",
         "_expires",
         "_extra",
+        "_first_branch",
         "_from",
         "_plan",
+        "_rang",
         "_sessions",
         "_tag",
         "_targets",
@@ -104,14 +111,15 @@ class Caller:
         self._endpoint = endpoint
         self._plan = plan
         self._extra = safe_pairs(plan.headers)
-        self._tag = endpoint.new_id()[-16:]
-        display = f"{quote(plan.from_display)} " if plan.from_display else ""
-        self._from = f"{display}<{plan.from_uri}>;tag={self._tag}"
+        self._tag = plan.tag or endpoint.new_id()[-16:]
+        self._first_branch = plan.branch or endpoint.new_branch()
+        self._from = _from_value(plan, self._tag)
         self._answerer = Answerer(plan.credentials, endpoint.new_id)
         self._tried: dict[str, int] = {}
         self._cseq = 0
         self._targets = [Target(host=plan.next_hop[0], port=plan.next_hop[1], way=plan.way), *plan.alternatives]
         self._expires = plan.session_expires_s
+        self._rang = False
         self._cancel_reason = ""
         self._sessions: dict[str, Session] = {}
         self._chosen: Session | None = None
@@ -134,6 +142,8 @@ class Caller:
     def leave(self) -> None:
         self._endpoint.calls.pop(self.handle, None)
         self._endpoint.by_tag.pop((self.call_id, self._tag), None)
+        self._sessions.clear()  # they hold us, and we them: nobody else has to find that out later
+        self._chosen = None
 
     def wake_at(self) -> float | None:
         return self._until
@@ -153,7 +163,7 @@ class Caller:
         plan = self._plan
         target = self._targets[0]
         self._cseq += 1
-        self._branch = self._endpoint.new_branch()
+        self._branch = numbered(self._first_branch, self._cseq)
         self._credentials_sent = self._answerer.pairs("INVITE", plan.request_uri)
         pairs = [
             ("Via", self._endpoint.via(self._branch, target.way)),
@@ -162,7 +172,7 @@ class Caller:
             ("To", f"<{plan.to_uri}>"),
             ("Call-ID", self.call_id),
             ("CSeq", f"{self._cseq} INVITE"),
-            ("Contact", self._endpoint.contact(target.way)),
+            ("Contact", self._endpoint.contact(target.way, secure=is_sips(plan.request_uri))),
             ("Allow", ALLOW),
             ("Supported", SUPPORTED),
             *self._timer_pairs(),
@@ -210,6 +220,7 @@ class Caller:
         if response.code == 100:
             self._endpoint.events.append(Trying(handle=self.handle, at=now))
             return
+        self._rang = self._rang or response.code >= 180
         tag = response.head.to.tag
         if tag and tag not in self._sessions and len(self._sessions) < _MOST_FORKS:
             self._sessions[tag] = self._session(response, source)
@@ -250,10 +261,21 @@ class Caller:
             if code == 422 and self._raise_expires(response):
                 self._invite(now)
                 return
+            if code == 503 and self._may_try_next(response):
+                del self._targets[0]
+                self._sessions.clear()
+                self._invite(now)
+                return
         elif code in (401, 407) or code < 400:
             code, reason = 487, "Request Terminated"  # would have needed another INVITE, which nobody wants any more
         headers = clean_pairs(response.headers)
         self._fail(Failed(handle=self.handle, at=now, code=code, reason=reason, headers=headers), now)
+
+    def _may_try_next(self, response: Response) -> bool:
+        """Whether a server that cannot take the call leaves it to the next place (RFC 3263 section 4.3): nobody may
+        have been rung, and it did not ask for peace, which concerns the whole peer.
+        """
+        return len(self._targets) > 1 and not self._rang and response.headers.get("retry-after") is None
 
     def _raise_expires(self, response: Response) -> bool:
         """Learn the least interval a far end takes (RFC 4028 section 6); False when it is nothing new."""
@@ -463,6 +485,34 @@ class Caller:
         session = self._sessions.get(request.head.from_.tag)
         if session is not None:
             session.receive_ack(request, now)
+
+
+def _from_value(plan: InvitePlan, tag: str) -> str:
+    display = f"{quote(plan.from_display)} " if plan.from_display else ""
+    return f"{display}<{plan.from_uri}>;tag={tag}"
+
+
+def named_plan(plan: InvitePlan, endpoint: Endpoint) -> InvitePlan:
+    """Return the plan with Call-ID, From tag and branch chosen."""
+    call_id = plan.call_id or endpoint.new_id()
+    tag, branch = plan.tag or endpoint.new_id()[-16:], plan.branch or endpoint.new_branch()
+    return replace(plan, call_id=call_id, tag=tag, branch=branch)
+
+
+def save_invite(plan: InvitePlan, endpoint: Endpoint) -> SavedInvite:
+    """Return what another process needs to CANCEL the INVITEs of a named plan at its first place."""
+    return SavedInvite(
+        call_id=plan.call_id or "",
+        branch=plan.branch,
+        via=endpoint.via(plan.branch, plan.way),
+        request_uri=plan.request_uri,
+        from_=_from_value(plan, plan.tag),
+        to=f"<{plan.to_uri}>",
+        host=plan.next_hop[0],
+        port=plan.next_hop[1],
+        transport=plan.way.transport,
+        name=plan.way.name,
+    )
 
 
 def check_plan(plan: InvitePlan) -> None:

@@ -14,7 +14,7 @@ from callwright.sip.agenda import Timers
 from callwright.sip.ask import Asker, AskPlan
 from callwright.sip.auth import Answerer, Credentials
 from callwright.sip.called import Called
-from callwright.sip.caller import Caller, InvitePlan
+from callwright.sip.caller import Caller, InvitePlan, named_plan, save_invite
 from callwright.sip.dialog import SavedDialog, saved_dialog
 from callwright.sip.endpoint import (
     ALLOW,
@@ -35,14 +35,15 @@ from callwright.sip.headers import Headers, parse_via, safe, split_commas
 from callwright.sip.message import REASONS, Request, Response, render
 from callwright.sip.parser import BadRequest, parse_message
 from callwright.sip.revival import Revival
+from callwright.sip.saved_invite import SavedInvite, cancel_saved
 from callwright.sip.session import Session
 from callwright.sip.session_timer import MIN_SE_S, is_too_short
 from callwright.sip.stray import MOST_STRAYS, Stray, may_be_ours, stray_key
 from callwright.sip.transaction import InviteServer, PlainServer, ServerTransaction, State
-from callwright.sip.uri import OtherUri, parse_uri
+from callwright.sip.uri import OtherUri, is_sips, parse_uri
 from callwright.sip.way import BY_UDP, Transport, Way
 
-__all__ = ["Credentials", "InvitePlan", "SavedDialog", "Send", "SipCore", "Timers"]
+__all__ = ["Credentials", "InvitePlan", "SavedDialog", "SavedInvite", "Send", "SipCore", "Timers"]
 
 _SCHEMES = ("sip", "sips", "tel")
 _HANDLED = frozenset(ALLOW.split(", "))
@@ -77,6 +78,7 @@ class SipCore:
         )
         self._auto_trying = auto_trying
         self.guard = Guard(guard)
+        self._endpoint.is_stranger = self.guard.is_stranger
         self.dropped = 0  # datagrams that were neither a message nor answerable, for the shell's log
 
     # --- the timed machine -------------------------------------------------------------------------------------------
@@ -153,6 +155,11 @@ class SipCore:
         Caller(endpoint=self._endpoint, handle=handle, plan=plan, now=now)
         return handle
 
+    def named(self, plan: InvitePlan) -> tuple[InvitePlan, SavedInvite]:
+        """Choose the names of an INVITE before it is sent; with the second another life can ``cancel_saved`` it."""
+        plan = named_plan(plan, self._endpoint)
+        return plan, save_invite(plan, self._endpoint)
+
     def acknowledge(self, handle: str) -> None:
         """Send the ACK of an answer that ``InvitePlan.hold_ack`` kept back. Sent already, it does nothing."""
         call = self._endpoint.calls.get(handle)
@@ -193,6 +200,14 @@ class SipCore:
         revival.session.bye(now, reason)
         return handle
 
+    def cancel_saved(self, saved: SavedInvite, now: float) -> None:
+        """CANCEL a call of a former life that was not answered; an answer that crosses it is ACKed and hung up."""
+
+        def answered(response: Response, source: tuple[str, int], at: float) -> None:
+            self._receive_stray_answer(None, response, source, at, Way(transport=Transport(saved.transport)))
+
+        cancel_saved(saved, endpoint=self._endpoint, on_answer=answered, now=now)
+
     # --- both sides --------------------------------------------------------------------------------------------------
 
     def answer_reinvite(self, handle: str, body: bytes, now: float) -> None:
@@ -209,6 +224,11 @@ class SipCore:
         One that crosses the peer's (491) is sent again after a while. Raises WrongMoment while another is open.
         """
         self._session(handle).own_offers.make(body, now, method)
+
+    @property
+    def host(self) -> str:
+        """The address far ends are told, IPv6 in brackets."""
+        return self._endpoint.host
 
     def ping(self, next_hop: tuple[str, int], now: float, way: Way = BY_UDP) -> str:
         """Send OPTIONS to a peer; returns a handle, PingDone follows."""
@@ -259,6 +279,8 @@ class SipCore:
         reliable: bool = False,
     ) -> bool:
         """Answer an INVITE: 100 to 199 as often as wanted, then one final response.
+
+        ``headers`` of a redirection (3xx) may hold Contacts.
 
         ``reliable`` asks for a PRACK where the caller knows how (RFC 3262); a caller that insists gets nothing else.
         What comes after a reliable one waits for its PRACK (event Pracked), a refusal apart.
@@ -415,7 +437,7 @@ class SipCore:
             else:
                 Called(endpoint=self._endpoint, handle=self._endpoint.new_id(), transaction=transaction, now=now)
         elif request.method == "OPTIONS":
-            contact = self._endpoint.contact(transaction.way)
+            contact = self._endpoint.contact(transaction.way, secure=is_sips(request.uri))
             headers = (("Contact", contact), ("Allow", ALLOW), ("Accept", SDP), ("Supported", SUPPORTED))
             self._reply(transaction, 200, now, headers)
         else:
@@ -448,7 +470,9 @@ class SipCore:
             to = source if "rport" in via.params else (source[0], via.port or 5060)
         except (SipParseError, IndexError):
             pass  # the Via is what cannot be read: the datagram's source is the best guess left
-        pairs = [*response_pairs(headers, source), ("Server", self._endpoint.user_agent)]
+        pairs = response_pairs(headers, source)
+        if not self.guard.is_stranger(source[0]):
+            pairs.append(("Server", self._endpoint.user_agent))
         self._endpoint.send(render(f"SIP/2.0 {code} {REASONS.get(code, 'Bad Request')}", pairs, b""), to, way)
 
     def _session(self, handle: str) -> Session:

@@ -9,7 +9,7 @@ from callwright.sip.endpoint import ALLOW, Endpoint
 from callwright.sip.errors import SipParseError
 from callwright.sip.headers import Headers, parse_address
 from callwright.sip.message import Message, Request, Response, contact_of, route_set_of
-from callwright.sip.uri import SipUri, parse_sip_uri, parse_uri
+from callwright.sip.uri import SipUri, is_sips, parse_sip_uri, parse_uri
 from callwright.sip.way import BY_UDP, Target, Transport, Way, transport_named
 
 # A saved dialog may be older than the last request sent in it. CSeq may jump (RFC 3261 section 12.2.2), not fall back.
@@ -57,6 +57,11 @@ class Dialog:
     remote_cseq: int | None = None
     only_hop: tuple[str, int] | None = None
     way: Way = BY_UDP
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether our Contact must be ``sips:``, as the peer's is (RFC 5630 section 5.1.1.1)."""
+        return is_sips(self.remote_target)
 
     def next_hop(self) -> Target:
         """Return where requests are sent: first route, else remote target, else where the peer's message came from."""
@@ -111,7 +116,7 @@ class Dialog:
             ("CSeq", f"{cseq} {method}"),
         ]
         if method in ("INVITE", "UPDATE"):
-            pairs += [("Contact", endpoint.contact(way)), ("Allow", ALLOW)]
+            pairs += [("Contact", endpoint.contact(way, secure=self.is_secure)), ("Allow", ALLOW)]
         pairs.append(("User-Agent", endpoint.user_agent))
         pairs += extra
         return Request(method=method, uri=uri, headers=Headers(pairs), body=body)

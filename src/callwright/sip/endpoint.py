@@ -65,9 +65,12 @@ class Endpoint:
         self.by_tag: dict[tuple[str, str], Call] = {}
         self.strays: dict[tuple[str, str, str], Call] = {}
         self.invited: set[MergeKey] = set()
+        self.is_stranger: Callable[[str], bool] = lambda host: False
 
-    def contact(self, way: Way = BY_UDP) -> str:
-        """Return our Contact value for a message that goes this way."""
+    def contact(self, way: Way = BY_UDP, *, secure: bool = False) -> str:
+        """Return our Contact value for a message that goes this way; ``secure`` is for ``sips:`` calls (RFC 5630)."""
+        if secure:
+            return f"<sips:{self.host}:{self.port_of(Transport.TLS)}>"
         if way.transport is Transport.UDP:
             return f"<sip:{self.host}:{self.port}>"
         return f"<sip:{self.host}:{self.port_of(way.transport)};transport={way.transport}>"
@@ -160,7 +163,8 @@ class Endpoint:
         pairs = response_pairs(request.headers, source)
         if to_tag and not request.head.to.tag:
             pairs = [(name, f"{value};tag={to_tag}" if name == "To" else value) for name, value in pairs]
-        pairs.append(("Server", self.user_agent))
+        if request.head.to.tag or not self.is_stranger(source[0]):
+            pairs.append(("Server", self.user_agent))  # who begins something from nowhere is not told what we are
         pairs += headers
         return render(f"SIP/2.0 {code} {reason or REASONS.get(code, 'Unknown')}", pairs, body)
 

@@ -150,7 +150,7 @@ class ReofferRefused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invited:
-    """A new call for us: respond to it. ``from_uri`` and ``to_uri`` are the bare URIs."""
+    """A new call for us: respond to it. ``from_uri`` and ``to_uri`` are the bare URIs, ``way`` is how it came."""
 
     handle: str
     at: float
@@ -163,6 +163,7 @@ class Invited:
     body: bytes
     content_type: str
     source: tuple[str, int]
+    way: Way = BY_UDP
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,6 +51,10 @@ class Guard:
         """Replace the addresses that are never judged."""
         self.known = set(hosts)
 
+    def is_stranger(self, host: str) -> bool:
+        """Tell whether nobody told us of this address."""
+        return host not in self.known
+
     def hides_from(self, host: str) -> bool:
         """Tell whether this address gets no answer whatever it sends."""
         hidden = self._settings.hide and host not in self.known

@@ -38,6 +38,14 @@ _OURS = frozenset(
     "via from to call-id cseq contact content-length content-type max-forwards route record-route user-agent allow "
     "authorization proxy-authorization supported require".split()
 )
+# As nearly every message spells them.
+_USUAL = {
+    name: name.lower()
+    for name in (
+        "Via From To Call-ID CSeq Contact Content-Length Content-Type Max-Forwards Route Record-Route User-Agent Allow "
+        "Server Supported Require Session-Expires Min-SE Expires Reason Date Accept RSeq RAck"
+    ).split()
+}
 _TOKEN = r"[A-Za-z0-9\-.!%*_+`'~]+"
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
 _NAME = re.compile(_TOKEN)
@@ -59,6 +67,9 @@ Pairs = Sequence[tuple[str, str]]
 
 def plain_name(name: str) -> str:
     """Return a header name in its long form and lower case, the way names are compared."""
+    known = _USUAL.get(name)
+    if known is not None:
+        return known
     lower = name.lower()
     return _COMPACT.get(lower, lower)
 
@@ -234,7 +245,7 @@ def quote(value: str) -> str:
 
 def is_token(text: str) -> bool:
     """Tell whether text is a token of RFC 3261 section 25.1 (a header name, a method)."""
-    return _NAME.fullmatch(text) is not None
+    return text in _USUAL or _NAME.fullmatch(text) is not None
 
 
 def clean(text: str) -> str:
@@ -267,13 +278,16 @@ def safe(value: str, what: str) -> str:
     return value
 
 
-def safe_pairs(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Return extra headers given to us; raises UnsafeText for a bad name or value, or a header the core writes."""
+def safe_pairs(pairs: Iterable[tuple[str, str]], *, but: str = "") -> list[tuple[str, str]]:
+    """Return extra headers given to us; raises UnsafeText for a bad name or value, or a header the core writes.
+
+    ``but`` is the plain name of one that the core leaves to others in this message.
+    """
     checked: list[tuple[str, str]] = []
     for name, value in pairs:
         if not is_token(name):
             raise UnsafeText(f"{name[:40]!r} is not a header name", field=name[:40])
-        if plain_name(name) in _OURS:
+        if plain_name(name) in _OURS and plain_name(name) != but:
             raise UnsafeText(f"header {name} is written by the SIP core and cannot be given", field=name)
         checked.append((name, safe(value, name)))
     return checked

@@ -18,7 +18,7 @@ MAX_MESSAGE = 65_535
 MAX_HEADERS = 250
 
 _FOLD = re.compile(r"\r\n[ \t]+")
-_STATUS = re.compile(r"SIP/2\.0 ([1-6][0-9]{2})(?: (.*))?", re.IGNORECASE | re.DOTALL)
+_STATUS = re.compile(r"SIP/2\.0 ([1-6][0-9]{2})(?: ([^\r\n]*))?", re.IGNORECASE)
 _VERSION = re.compile(r"SIP/[0-9]+\.[0-9]+", re.IGNORECASE)
 
 

@@ -46,7 +46,7 @@ class PeerOffers:
         elif talk.state is SessionState.EARLY and not (talk.agreed and request.method == "UPDATE" and request.body):
             # We cannot have agreed on media yet, so there is nothing to change.
             code = 488 if request.body or request.method == "INVITE" else 200
-            reply(transaction, code, now, headers=(("Contact", talk.endpoint.contact(transaction.way)),))
+            reply(transaction, code, now, headers=(("Contact", self._contact(transaction)),))
         elif crosses:
             reply(transaction, 491, now)  # glare (RFC 3261 section 14.2)
         elif self.is_open:
@@ -111,12 +111,19 @@ class PeerOffers:
             raise WrongMoment("no re-INVITE or UPDATE waits for an answer in this call (it may have been withdrawn)")
         return self._pending
 
+    def _contact(self, transaction: ServerTransaction) -> str:
+        return self._talk.endpoint.contact(transaction.way, secure=self._talk.dialog.is_secure)
+
     def _agreeing_headers(self, transaction: ServerTransaction, now: float) -> list[tuple[str, str]]:
         """Return the headers of a 2xx to a re-INVITE or UPDATE, whose session timer starts anew."""
         agreed = answer_to(transaction.request.headers)
         self._refreshes.start(agreed, we_refresh=agreed is not None and agreed.refresher == "uas", now=now)
-        contact = self._talk.endpoint.contact(transaction.way)
-        return [("Contact", contact), ("Allow", ALLOW), ("Supported", SUPPORTED), *answer_headers(agreed)]
+        return [
+            ("Contact", self._contact(transaction)),
+            ("Allow", ALLOW),
+            ("Supported", SUPPORTED),
+            *answer_headers(agreed),
+        ]
 
 
 def _is_sdp(request: Request) -> bool:

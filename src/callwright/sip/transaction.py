@@ -154,6 +154,8 @@ class InviteClient:
 
     def leave(self) -> None:
         self._table.pop(self.key, None)
+        # Who asked holds us, and we them: nobody else has to find that out later.
+        self.on_response, self.on_failure = _no_response, _no_failure
 
     def fail(self, code: int, now: float) -> None:
         """End at once, or take the other way if there is one: the request could not be sent."""
@@ -264,6 +266,8 @@ class PlainClient:
 
     def leave(self) -> None:
         self._table.pop(self.key, None)
+        # Who asked holds us, and we them: nobody else has to find that out later.
+        self.on_response, self.on_failure = _no_response, _no_failure
 
     def fail(self, code: int, now: float) -> None:
         """End at once, or take the other way if there is one: the request could not be sent."""
@@ -455,6 +459,14 @@ class PlainServer:
 
     def _send(self, data: bytes) -> None:
         self._outbox.append(Send(data=data, to=self.to, way=self.way))
+
+
+def _no_response(response: Response, source: tuple[str, int], now: float) -> None:
+    """Leave alone what comes for a transaction that is over."""
+
+
+def _no_failure(code: int, now: float) -> None:
+    """Leave it alone: the transaction is over."""
 
 
 ClientTransaction = InviteClient | PlainClient

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from callwright.sip.errors import SipParseError
 
@@ -21,6 +22,7 @@ _SIP = re.compile(
 )
 _FORBIDDEN = re.compile(r'[\x00-\x20<>"\x7f]')
 _TRANSPORT_PORT = {"tls": 5061}
+_LONGEST_KEPT = 128
 _IPV4 = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
 
 
@@ -85,8 +87,23 @@ def is_literal(host: str) -> bool:
     return ":" in host or _IPV4.fullmatch(host) is not None
 
 
+def is_sips(uri: str) -> bool:
+    """Tell whether a URI asks for TLS all the way (RFC 5630 section 3.1)."""
+    return uri[:5].lower() == "sips:"
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host (without brackets) is this machine itself."""
+    return host in ("localhost", "::1") or (host.startswith("127.") and _IPV4.fullmatch(host) is not None)
+
+
 def parse_uri(text: str) -> Uri:
     """Read one URI without anything around it; raises SipParseError."""
+    # The same few URIs stand in every message of a call. Long ones are not kept: a stranger could fill the memory.
+    return _read_again(text) if len(text) <= _LONGEST_KEPT else _read(text)
+
+
+def _read(text: str) -> Uri:
     if _FORBIDDEN.search(text):
         raise SipParseError(f"a URI may not hold spaces, controls, quotes or angle brackets: {text[:80]!r}")
     absolute = _ABSOLUTE.fullmatch(text)
@@ -113,6 +130,9 @@ def parse_uri(text: str) -> Uri:
         params=params,
         headers=found["headers"] or "",
     )
+
+
+_read_again = lru_cache(maxsize=4096)(_read)
 
 
 def parse_sip_uri(text: str) -> SipUri:

@@ -23,12 +23,12 @@ class Transport(StrEnum):
         return 5061 if self is Transport.TLS else 5060
 
 
+_BY_NAME = {transport.value: transport for transport in Transport}
+
+
 def transport_named(name: str) -> Transport | None:
     """Return the transport of a Via or a URI parameter, None for one we do not speak."""
-    try:
-        return Transport(name.lower())
-    except ValueError:
-        return None
+    return _BY_NAME.get(name.lower())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,8 @@ from collections.abc import Awaitable, Callable
 from callwright.engine.interface import Call, CallFacts, CallFailed, CallOrder, CallProgress, Refusal
 from callwright.testing.fake_call import FakeCall, length_of_file
 from callwright.testing.personas import TEST_NUMBER_PREFIX, Persona, persona_of
-from callwright.values.destination import Destination, DestinationKind
+from callwright.values.destination import Destination, DestinationKind, parse_destination
+from callwright.values.ids import CallId
 from callwright.values.outcome import EndedBy, failed_outcome
 
 _REACHABLE = {DestinationKind.TEL, DestinationKind.SIP}
@@ -50,24 +51,31 @@ class FakeEngine:
             return Refusal(reason=f"No route to {destination.prefixed}")
         return None
 
+    def turn_of(self, call_id: CallId) -> float:
+        return 0.0
+
     async def place(
         self,
         order: CallOrder,
         *,
-        before_invite: Callable[[], Awaitable[None]],
+        before_invite: Callable[[bytes], Awaitable[None]],
         on_answered: Callable[[CallFacts, bytes], Awaitable[None]],
+        may_follow: Callable[[Destination], Awaitable[str]] | None = None,
+        on_moved: Callable[[bytes], None] | None = None,
     ) -> Call:
         persona = self._persona_of(order.destination)
         facts = CallFacts(
             call_id=order.call_id, destination=order.destination, originating=order.caller_id or order.service_name
         )
-        await before_invite()
+        await before_invite(saved_dialog(order))
         facts.initiated_at = self._clock()
         self.orders.append(order)
         if self._on_ring is not None:
             self._on_ring(order)
         self._report(facts, "INVITE sent")
         try:
+            if persona.redirects_to:
+                persona = await self._redirected(order, facts, persona, may_follow)
             await self._until_answered(order, facts, persona)
         except asyncio.CancelledError:
             facts.ended_at = self._clock()
@@ -87,6 +95,22 @@ class FakeEngine:
 
     async def hang_up_saved(self, saved: bytes) -> None:
         self.hung_up_saved.append(saved)
+
+    async def _redirected(
+        self,
+        order: CallOrder,
+        facts: CallFacts,
+        persona: Persona,
+        may_follow: Callable[[Destination], Awaitable[str]] | None,
+    ) -> Persona:
+        """Return the persona a redirecting one points to, or itself when that may not be called."""
+        number = order.destination.address
+        number = number[: -len(persona.redirects_to)] + persona.redirects_to
+        to = parse_destination(f"tel:{number}")
+        if may_follow is None or await may_follow(to):
+            return persona
+        facts.redirects += (f"sip:{number}@fake",)
+        return self._persona_of(to)
 
     async def _until_answered(self, order: CallOrder, facts: CallFacts, persona: Persona) -> None:
         left_s = order.ring_timeout_s

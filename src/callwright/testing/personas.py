@@ -20,7 +20,8 @@ class Persona:
 
     ``answers_after_s`` None means it never answers; ``refuses_with`` is a SIP code sent instead of an answer;
     ``presses`` are keys pressed ``presses_after_s`` after the first prompt that was played to its end; ``speaks_s`` is
-    how long it talks into a recording; ``patience_s`` how much it listens to before it hangs up.
+    how long it talks into a recording; ``patience_s`` how much it listens to before it hangs up;
+    ``redirects_to`` is the number ending it points to, followed where that is allowed.
     """
 
     rings_after_s: float | None = 0.1
@@ -31,6 +32,7 @@ class Persona:
     presses_after_s: float = 0.5
     speaks_s: float = 0.0
     patience_s: float | None = None
+    redirects_to: str = ""
 
 
 LISTENER = Persona()
@@ -48,7 +50,7 @@ PERSONAS: dict[str, Persona] = {
     "0011": Persona(answers_after_s=2.0),
     "0012": Persona(rings_after_s=None, answers_after_s=0.0),
     "0013": LISTENER,
-    "0014": Persona(rings_after_s=None, refuses_with=302),
+    "0014": Persona(rings_after_s=None, refuses_with=302, redirects_to="0001"),
     "0016": Persona(answers_after_s=None),
 }
 

@@ -47,13 +47,17 @@ class EndedBy(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How one call ended. ``code`` is the SIP code as received (200 after an answer, -1 for in-band error tones)."""
+    """How one call ended. ``code`` is the SIP code as received (200 after an answer, -1 for in-band error tones).
+
+    ``detail`` says more in words; ``q850`` is the cause the telephone network gave (ITU-T Q.850), None without one.
+    """
 
     cause: Cause
     code: int
     rest_cause: RestCause
     ended_by: EndedBy
     detail: str = ""
+    q850: int | None = None
 
     @property
     def hangup_cause(self) -> str:
@@ -85,13 +89,15 @@ _TABLE: dict[int, tuple[Cause, RestCause]] = {
 }
 
 
-def failed_outcome(code: int, *, ended_by: EndedBy = EndedBy.FAR_END, detail: str = "") -> Outcome:
+def failed_outcome(
+    code: int, *, ended_by: EndedBy = EndedBy.FAR_END, detail: str = "", q850: int | None = None
+) -> Outcome:
     """Return the outcome of a call that was never answered, from its final SIP code (-1: in-band error tones)."""
     cause, rest_cause = _TABLE.get(code, (Cause.FAILED, RestCause.FAILED))
-    return Outcome(cause=cause, code=code, rest_cause=rest_cause, ended_by=ended_by, detail=detail)
+    return Outcome(cause=cause, code=code, rest_cause=rest_cause, ended_by=ended_by, detail=detail, q850=q850)
 
 
-def answered_outcome(*, ended_by: EndedBy, detail: str = "") -> Outcome:
+def answered_outcome(*, ended_by: EndedBy, detail: str = "", q850: int | None = None) -> Outcome:
     """Return the outcome of a call that was answered: ``hung_up`` by the far end, else ``completed``."""
     rest_cause = RestCause.HUNG_UP if ended_by is EndedBy.FAR_END else RestCause.COMPLETED
-    return Outcome(cause=Cause.NORMAL, code=200, rest_cause=rest_cause, ended_by=ended_by, detail=detail)
+    return Outcome(cause=Cause.NORMAL, code=200, rest_cause=rest_cause, ended_by=ended_by, detail=detail, q850=q850)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
+from functools import lru_cache
 
 
 def epoch(value: float) -> float:
@@ -26,4 +27,9 @@ def datetime_text(value: float) -> str:
 
 def rest_log_name(at: float, instance: str) -> str:
     """Return the name of an instance's REST log, e.g. ``2019/03/14/rest_14_15_49_<instance>.log`` (UTC)."""
-    return datetime.fromtimestamp(math.floor(at), UTC).strftime("%Y/%m/%d/rest_%H_%M_%S_") + f"{instance}.log"
+    return f"{_log_second(math.floor(at))}{instance}.log"
+
+
+@lru_cache(maxsize=64)
+def _log_second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y/%m/%d/rest_%H_%M_%S_")

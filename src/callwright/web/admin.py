@@ -28,13 +28,15 @@ from callwright.web import admin_control as control
 from callwright.web import admin_money as money
 from callwright.web import admin_queues as queues
 from callwright.web import admin_trunks as trunks
+from callwright.web.admin_ladder import ladder
 from callwright.web.admin_requests import AdminEdge, body_of
-from callwright.web.api.starts import split_references, status_object
+from callwright.web.api.starts import split_references
 from callwright.web.errors import json_answer, problem
 from callwright.web.explain import explain
 from callwright.web.follow import TooSlow
 from callwright.web.frame import Frame, Routes
 from callwright.web.params import Parameters, read_parameters
+from callwright.web.status_words import status_answer
 
 IDLE_S = 0.5  # how long a watch waits for an event before it looks whether the start is over
 LAST_WORDS_S = 0.2  # and, once it is over, for what was published a moment later
@@ -61,6 +63,7 @@ def _operations() -> dict[str, dict[str, AdminHandler]]:
         "/call": {"POST": call},
         "/cancel": {"POST": cancel},
         "/starts": {"GET": starts},
+        "/job": {"GET": job},
         "/application_status": {"GET": application_status},
         "/watch": {"GET": watch},
         "/explain": {"GET": explain},
@@ -71,7 +74,9 @@ def _operations() -> dict[str, dict[str, AdminHandler]]:
         "/do_not_call": {"GET": money.do_not_call_show, "POST": money.do_not_call_add},
         "/do_not_call/remove": {"POST": money.do_not_call_remove},
         "/do_not_call/import": {"POST": money.do_not_call_import},
+        "/ladder": {"GET": ladder},
         "/trunks": {"GET": trunks.trunks_list, "POST": trunks.trunks_add},
+        "/trunks/edit": {"POST": trunks.trunks_edit},
         "/trunks/show": {"GET": trunks.trunks_show},
         "/trunks/enable": {"POST": trunks.trunks_enable},
         "/trunks/remove": {"POST": trunks.trunks_remove},
@@ -107,6 +112,13 @@ class CallToStart(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     token: str | None = None
     outbound_parameters: str | None = None
     extra_sip_headers: list[dict[str, str]] | None = None
+    start_after: float | str | None = None
+    expires_at: float | str | None = None
+    ring_timeout: float | None = None
+    max_duration: float | None = None
+    priority: int | None = None
+    calling_hours: dict[str, object] | None = None
+    retry: dict[str, object] | None = None
 
 
 class StartsToCancel(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -144,13 +156,7 @@ async def call(request: Request, edge: AdminEdge) -> Response:
             account_type=account.type,
         )
     else:
-        members = {
-            "to": wanted.to,
-            "from": wanted.from_,
-            "token": wanted.token,
-            "outbound_parameters": wanted.outbound_parameters,
-            "extra_sip_headers": wanted.extra_sip_headers,
-        }
+        members = msgspec.to_builtins(wanted)  # by their names in JSON; those of no call are ignored
         calls = parse_rest_calls(members, account_type=account.type, parameter="call")
     queued = await edge.web.batches.enqueue(service, calls, digest=digest(service.name, calls), unique_id=None)
     edge.web.queued(account, service, queued.references)
@@ -175,11 +181,26 @@ async def cancel(request: Request, edge: AdminEdge) -> Response:
     return json_answer(answers)
 
 
+async def job(request: Request, edge: AdminEdge) -> Response:
+    """``GET /job?unique_id=…``: as ``job_status``, for an account."""
+    asked = _query(request)
+    unique_id = asked.required("unique_id")
+
+    def read(c: Connection) -> queue.Job | None:
+        account = people.the_account(c, edge.cloud_id, asked.one("account"))
+        return queue.job(c, account_id=account.id, unique_id=unique_id)
+
+    found = await edge.web.db.read(read)
+    if found is None:
+        raise problem("404", f"unique_id '{unique_id[:255]}'")
+    return json_answer({"queued": len(found.references), "service_refs": found.references, "count": found.count})
+
+
 async def starts(request: Request, edge: AdminEdge) -> Response:
     """``GET /starts?references=``: as ``service_status``, for the starts of every account."""
     references = split_references(_query(request).required("references"))
     found = await edge.web.db.read(partial(_statuses, references=references))
-    return json_answer({reference: status_object(found.get(reference)) for reference in references})
+    return json_answer({reference: status_answer(found.get(reference)) for reference in references})
 
 
 async def application_status(request: Request, edge: AdminEdge) -> Response:
@@ -223,7 +244,7 @@ async def _lines(edge: AdminEdge, reference: ServiceReference) -> AsyncIterator[
             if event is not None:
                 yield _line(type(event).__name__, cast("dict[str, object]", msgspec.to_builtins(event, enc_hook=str)))
             elif over:
-                yield _line("Over", status_object(over))
+                yield _line("Over", msgspec.structs.asdict(status_answer(over)))
                 return
             else:
                 found = await edge.web.db.read(partial(_statuses, references=[reference]))

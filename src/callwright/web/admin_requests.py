@@ -11,6 +11,7 @@ import msgspec
 from starlette.requests import Request
 
 from callwright.engine.trunk_desk import TrunkDesk
+from callwright.trace.recorder import MessageTrace
 from callwright.values.ids import InstanceId
 from callwright.web.edge import Edge, read_body
 from callwright.web.errors import invalid
@@ -39,7 +40,7 @@ class AdminEdge:
 
     ``cloud_id`` is the one accounts are made in; ``node`` returns facts for ``callwright status``, ready for JSON;
     ``logs_root`` is where the logs of instances are; ``trunks`` is None on a node that has none to offer,
-    ``calls`` on one that places none.
+    ``messages`` on one that keeps none, ``calls`` on one that places none.
     """
 
     web: Edge
@@ -48,6 +49,7 @@ class AdminEdge:
     node: Callable[[], dict[str, object]]
     logs_root: Path = Path("logs")
     trunks: TrunkDesk | None = None
+    messages: MessageTrace | None = None
     calls: CallDesk | None = None
 
 

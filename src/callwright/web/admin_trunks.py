@@ -1,4 +1,4 @@
-"""Trunks over the admin socket: add, list, show, enable, remove, test (docs/reference/trunks.md).
+"""Trunks over the admin socket: add, edit, list, show, enable, remove, test (docs/reference/trunks.md).
 
 Passwords come in and never go out.
 """
@@ -10,44 +10,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from callwright.engine.trunk_desk import TrunkDesk
-from callwright.engine.trunk_setup import (
-    DEFAULT_CHECK_EVERY_S,
-    DEFAULT_EXPIRES_S,
-    KNOWN_CODECS,
-    Trunk,
-    parse_prefix,
-)
-from callwright.sip.way import Transport
+from callwright.engine.trunk_fields import TrunkChanges, TrunkFields
 from callwright.values.errors import RequestError
 from callwright.web.admin_requests import AdminEdge, body_of
 from callwright.web.errors import json_answer
 from callwright.web.params import read_parameters
-
-
-class TrunkToAdd(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """The body of ``POST /trunks``; ``prefixes`` are texts ``DIGITS[:PRIORITY[:WEIGHT]]``, "*" is every number."""
-
-    name: str
-    host: str
-    port: int = 0
-    transport: Transport = Transport.UDP
-    enabled: bool = True
-    prefixes: list[str] = msgspec.field(default_factory=lambda: ["*"])
-    user: str = ""
-    password: str = ""
-    register: bool = False
-    expires_s: int = DEFAULT_EXPIRES_S
-    from_user: str = ""
-    from_domain: str = ""
-    assert_identity: bool = False
-    withhold: bool = False
-    strip: str = ""
-    add: str = ""
-    plus: bool = False
-    codecs: list[str] = msgspec.field(default_factory=lambda: list(KNOWN_CODECS))
-    max_calls: int | None = None
-    max_cps: float | None = None
-    check_every_s: float = DEFAULT_CHECK_EVERY_S
 
 
 class TrunkNamed(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -84,10 +51,13 @@ async def trunks_show(request: Request, edge: AdminEdge) -> Response:
 
 async def trunks_add(request: Request, edge: AdminEdge) -> Response:
     """``POST /trunks``: keep a trunk and use it from now on."""
-    wanted = await body_of(request, TrunkToAdd)
-    plain = {name: getattr(wanted, name) for name in wanted.__struct_fields__ if name not in ("prefixes", "codecs")}
-    trunk = Trunk(**plain, prefixes=tuple(map(parse_prefix, wanted.prefixes)), codecs=tuple(wanted.codecs))
-    return json_answer({"trunk": await _desk(edge).add(trunk)})
+    wanted = await body_of(request, TrunkFields)
+    return json_answer({"trunk": await _desk(edge).add(wanted.trunk())})
+
+
+async def trunks_edit(request: Request, edge: AdminEdge) -> Response:
+    """``POST /trunks/edit``: change the fields that are given, from the next call on."""
+    return json_answer({"trunk": await _desk(edge).edit(await body_of(request, TrunkChanges))})
 
 
 async def trunks_enable(request: Request, edge: AdminEdge) -> Response:

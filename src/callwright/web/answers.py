@@ -14,19 +14,24 @@ _REFERENCE = "2e891aea_0.1366641192.77832"
 _INSTANCE = "100d73cb12cbf845.8089"
 _BOOLEAN = r"^(true|false)$"
 
+Absent = msgspec.UnsetType | None  # in JSON, null stands for it
 Reference = Annotated[str, Meta(description="The reference of one start; opaque.", examples=[_REFERENCE])]
 References = Annotated[
     str,
     Meta(min_length=1, description="References joined by '/'.", examples=[f"{_REFERENCE}/2e891aea_0.1366641192.77834"]),
 ]
 InstanceText = Annotated[str, Meta(min_length=1, description="An application instance id.", examples=[_INSTANCE])]
+_UNIQUE_ID = "452f1997-73ac-4b40-aaa9-f5516fe6b119"
 UniqueId = Annotated[
+    str, Meta(min_length=1, max_length=255, description="The identifier of a service_start.", examples=[_UNIQUE_ID])
+]
+NewUniqueId = Annotated[
     str,
     Meta(
-        min_length=1,
         max_length=255,
-        description="Makes the request safe to repeat: the same request under the same identifier starts nothing.",
-        examples=["452f1997-73ac-4b40-aaa9-f5516fe6b119"],
+        description="Makes the request safe to repeat: the same request under the same identifier starts nothing. "
+        "Empty is none.",
+        examples=[_UNIQUE_ID],
     ),
 ]
 OutboundParameters = Annotated[
@@ -48,6 +53,55 @@ class SipHeader(msgspec.Struct, kw_only=True):
     value: Annotated[str, Meta(max_length=2000)]
 
 
+Instant = (
+    Annotated[float, Meta(ge=946_684_800, lt=4_102_444_800)]
+    | Annotated[
+        str,
+        Meta(
+            pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?"
+            r"([Zz]|[+-][0-9]{2}:?[0-9]{2})$",
+            examples=["2030-01-31T09:00:00Z"],
+        ),
+    ]
+)
+ClockTime = Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-4]):[0-5][0-9]$", examples=["09:00"])]
+
+
+_DAY = "(mon|tue|wed|thu|fri|sat|sun)"
+Days = Annotated[
+    str,
+    Meta(
+        description="All when absent.",
+        pattern=f"^{_DAY}(-{_DAY})?(,{_DAY}(-{_DAY})?)*$",
+        examples=["mon-fri", "mon,wed,sat-sun"],
+    ),
+]
+
+
+class CallingHoursBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, rename={"from_": "from"}):
+    """When somebody may be called, by the clock where the telephone is."""
+
+    time_zone: Annotated[str, Meta(max_length=80, examples=["Europe/London"])]
+    from_: Annotated[ClockTime, Meta(description="The first minute of the window.")]
+    to: Annotated[ClockTime, Meta(description="The minute it ends at: 24:00 at most; before from, on the next day.")]
+    days: Days | msgspec.UnsetType = msgspec.UNSET
+
+
+class AgainBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """When, and how often, to try again."""
+
+    after: Annotated[float, Meta(ge=1, le=604_800, description="Seconds after the attempt ended.")]
+    times: Annotated[int, Meta(ge=1, le=100, description="1 when absent.")] | msgspec.UnsetType = msgspec.UNSET
+
+
+class RetryBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What to do after each way of reaching nobody; at least one."""
+
+    busy: AgainBody | Absent = msgspec.UNSET
+    no_answer: AgainBody | Absent = msgspec.UNSET
+    unreachable: AgainBody | Absent = msgspec.UNSET
+
+
 class RestCall(msgspec.Struct, kw_only=True):
     """One call to place for a REST service. Members that are not listed are ignored."""
 
@@ -56,15 +110,31 @@ class RestCall(msgspec.Struct, kw_only=True):
         Annotated[
             str, Meta(max_length=255, description="Caller id; needed when the destination is a telephone number.")
         ]
-        | msgspec.UnsetType
+        | Absent
     ) = msgspec.field(default=msgspec.UNSET, name="from")
-    token: (
-        Annotated[str, Meta(max_length=5000, description="Handed to the application unchanged.")] | msgspec.UnsetType
+    token: Annotated[str, Meta(max_length=5000, description="Handed to the application unchanged.")] | Absent = (
+        msgspec.UNSET
+    )
+    outbound_parameters: Annotated[str, Meta(max_length=65536, description="Text for the application.")] | Absent = (
+        msgspec.UNSET
+    )
+    extra_sip_headers: Annotated[list[SipHeader], Meta(max_length=20)] | Absent = msgspec.UNSET
+    start_after: Annotated[Instant, Meta(description="Not dialled before.")] | Absent = msgspec.UNSET
+    expires_at: Annotated[Instant, Meta(description="Not dialled from then on; later than start_after.")] | Absent = (
+        msgspec.UNSET
+    )
+    ring_timeout: (
+        Annotated[float, Meta(ge=1, le=600, description="Seconds to ring, instead of the service's.")] | Absent
     ) = msgspec.UNSET
-    outbound_parameters: (
-        Annotated[str, Meta(max_length=65536, description="Text for the application.")] | msgspec.UnsetType
+    max_duration: (
+        Annotated[float, Meta(ge=1, le=86_400, description="Seconds after which the call is ended.")] | Absent
     ) = msgspec.UNSET
-    extra_sip_headers: Annotated[list[SipHeader], Meta(max_length=20)] | msgspec.UnsetType = msgspec.UNSET
+    priority: (
+        Annotated[int, Meta(ge=-10, le=10, description="Within the service the highest leaves first; 0 when absent.")]
+        | Absent
+    ) = msgspec.UNSET
+    calling_hours: CallingHoursBody | Absent = msgspec.UNSET
+    retry: RetryBody | Absent = msgspec.UNSET
 
 
 class StartParameters(msgspec.Struct, kw_only=True):
@@ -94,19 +164,19 @@ class StartParameters(msgspec.Struct, kw_only=True):
         | msgspec.UnsetType
     ) = msgspec.UNSET
     delimiter: Delimiter | msgspec.UnsetType = msgspec.UNSET
-    unique_id: UniqueId | msgspec.UnsetType = msgspec.UNSET
+    unique_id: NewUniqueId | msgspec.UnsetType = msgspec.UNSET
 
 
 class StartBody(msgspec.Struct, kw_only=True):
     """StartParameters as the members of a JSON object: the calls may be given as they are instead of as text."""
 
-    rest_calls: str | RestCall | Annotated[list[RestCall], Meta(max_length=10_000)] | msgspec.UnsetType = msgspec.UNSET
-    outbound_parameters: OutboundParameters | msgspec.UnsetType = msgspec.UNSET
-    count: Annotated[int, Meta(ge=1, le=10_000, description="UAS service: how many instances.")] | msgspec.UnsetType = (
+    rest_calls: str | RestCall | Annotated[list[RestCall], Meta(max_length=10_000)] | Absent = msgspec.UNSET
+    outbound_parameters: OutboundParameters | Absent = msgspec.UNSET
+    count: Annotated[int, Meta(ge=1, le=10_000, description="UAS service: how many instances.")] | Absent = (
         msgspec.UNSET
     )
-    delimiter: Delimiter | msgspec.UnsetType = msgspec.UNSET
-    unique_id: UniqueId | msgspec.UnsetType = msgspec.UNSET
+    delimiter: Delimiter | Absent = msgspec.UNSET
+    unique_id: NewUniqueId | Absent = msgspec.UNSET
 
 
 class ReferencesParameters(msgspec.Struct, kw_only=True):

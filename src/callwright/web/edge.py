@@ -24,6 +24,7 @@ from callwright.web.errors import HttpProblem, problem
 from callwright.web.params import MAX_BODY_BYTES, Parameters, read_parameters
 from callwright.web.rates import RateLimit
 from callwright.web.start_batches import StartBatches
+from callwright.web.status_batches import StatusBatches
 
 FOLLOWED = 100  # of a longer list nobody follows each start; telling of all of them would hold up the event loop
 
@@ -104,6 +105,7 @@ class Edge:
     account_rate: RateLimit = field(init=False)
     address_rate: RateLimit = field(init=False)
     batches: StartBatches = field(init=False)
+    states: StatusBatches = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "account_rate", RateLimit(self.limits.requests_per_account))
@@ -112,6 +114,7 @@ class Edge:
             self.db, clock=self.clock, new_reference=self.new_reference, max_wait_s=self.limits.max_wait_s
         )
         object.__setattr__(self, "batches", batches)
+        object.__setattr__(self, "states", StatusBatches(self.db))
 
     def hold_back(self, rate: RateLimit, key: Hashable) -> None:
         """Count a request of an account or from an address; raise 429 when there were too many."""

@@ -153,7 +153,8 @@ CATALOGUE: dict[str, ErrorEntry] = dict(
             "503",
             503,
             "Service Unavailable",
-            "The node cannot do it now: it is stopping, or its database is busy or unreachable.",
+            "The node cannot do it now: it is stopping, its database is busy or unreachable, or it has no file "
+            "descriptors left for one more connection.",
             "Send the request again a little later; with a unique_id nothing is started twice.",
         ),
         _entry(

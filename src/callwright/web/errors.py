@@ -18,7 +18,7 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from callwright.db.errors import DatabaseUnavailable
-from callwright.outbound.queue import UniqueIdConflict
+from callwright.outbound.intake import UniqueIdConflict
 from callwright.outbound.request import ProblemKind, RequestProblems
 from callwright.values.errors import CallwrightError, OutsideError, RequestError
 from callwright.values.times import datetime_text
@@ -167,6 +167,11 @@ def answer(error: Exception, scope: Scope, *, link_base: str, received_at: float
 def json_answer(value: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """Return a JSON answer; members keep their order."""
     return Response(msgspec.json.encode(value), status_code=status, headers={"Content-Type": JSON, **(headers or {})})
+
+
+def json_bytes(body: bytes) -> Response:
+    """Return an answer whose JSON is written already."""
+    return Response(body, headers={"Content-Type": JSON})
 
 
 def wants_html(headers: Headers) -> bool:

@@ -20,11 +20,11 @@ from callwright.records.tables import cdrs
 from callwright.values.ids import ServiceReference
 from callwright.values.times import datetime_text, rest_log_name
 from callwright.web.admin_requests import AdminEdge
-from callwright.web.api.starts import status_text
 from callwright.web.error_catalogue import CATALOGUE
 from callwright.web.errors import json_answer, problem
 from callwright.web.explain_words import advice_on_reason, advice_on_return_code, cause_in_words
 from callwright.web.params import read_parameters
+from callwright.web.status_words import status_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +136,9 @@ def _call_object(call: Cdr) -> dict[str, object]:
         "ended": "" if call.ended_at is None else datetime_text(call.ended_at),
         "hangup_cause": call.hangup_cause or "",
         "in_words": words,
+        "detail": call.detail,
+        "q850": "" if call.q850 is None else str(call.q850),
+        "trunk": call.trunk,
     }
 
 

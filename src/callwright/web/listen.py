@@ -11,16 +11,19 @@ import contextlib
 import errno
 import os
 import socket
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from callwright.values.errors import OutsideError
-from callwright.web.protocol import HEAD_BYTES, SLOW_S, bounded
+from callwright.web.accepting import Acceptor
+from callwright.web.protocol import HEAD_BYTES, SLOW_S, BoundedProtocol, bounded
 from callwright.web.tls import Certificate
 
 BACKLOG = 2048
@@ -35,6 +38,17 @@ class CannotListen(OutsideError):
 
 
 class _Server(uvicorn.Server):
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=[])
+        self.servers = [cast(asyncio.Server, Acceptor(sock, self._protocol, tls=self._tls)) for sock in sockets or ()]
+
+    def _protocol(self) -> BoundedProtocol:
+        make = cast("Callable[..., BoundedProtocol]", self.config.http_protocol_class)
+        return make(config=self.config, server_state=self.server_state, app_state=self.lifespan.state, _loop=None)
+
+    def _tls(self) -> ssl.SSLContext | None:
+        return self.config.ssl
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield

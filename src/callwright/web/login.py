@@ -72,6 +72,15 @@ def _refusal(denial: Denial, user: UserName) -> HttpProblem:
             wait_s = max(1, math.ceil(denial.retry_after_s))
             log.warning("A login was held back", action="web.login_held_back", username=user.username, wait_s=wait_s)
             return problem("429", f"too many failed logins; try again in {wait_s} s", Retry_After=str(wait_s))
+        case DenialReason.BUSY:
+            wait_s = max(1, math.ceil(denial.retry_after_s))
+            log.warning("Too many passwords are being checked", action="web.logins_busy", username=user.username)
+            return problem(
+                "429",
+                f"too many logins are being checked at this moment; nothing is wrong with this one as far as is known: "
+                f"try again in {wait_s} s",
+                Retry_After=str(wait_s),
+            )
         case DenialReason.WRONG:
             log.info("A login was refused", action="web.login_refused", username=user.username)
             return unauthorized(WRONG)

@@ -37,6 +37,12 @@ class BoundedProtocol(HttpToolsProtocol):
     link_base = ""
     clock: Callable[[], float]
 
+    _at_once: Callable[[], None] | None = None
+
+    def refuse_at_once(self, gone: Callable[[], None]) -> None:
+        """Answer 503 as soon as the connection is made, and close it; ``gone`` is called when it is closed."""
+        self._at_once = gone
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._number, self._what = "400", "this is not HTTP/1.1"
@@ -46,11 +52,16 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_received = self._body_received = 0
         self._began = self.loop.time()
         self._timer: asyncio.TimerHandle | None = None
-        self._watch(self.slow_s)
+        if self._at_once is None:
+            self._watch(self.slow_s)
+        else:
+            self._refuse("503", "the node has no file descriptors left for one more connection", Retry_After="2")
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._unwatch()
         super().connection_lost(exc)
+        if self._at_once is not None:
+            self._at_once()
 
     def data_received(self, data: bytes) -> None:
         if self._refused:
@@ -124,19 +135,17 @@ class BoundedProtocol(HttpToolsProtocol):
         else:
             self._refuse("408", f"its body came too slowly: {self._body_received} bytes so far")
 
-    def _refuse(self, number: str, what: str) -> None:
+    def _refuse(self, number: str, what: str, **headers: str) -> None:
         """Answer an error and close: what follows on this connection cannot be told apart any more."""
         self._refused = True
         self._unwatch()
-        found = problem(number, what)
+        found = problem(number, what, **headers)
         now = self.clock()
         path = self.url.partition(b"?")[0][:1000].decode("latin-1") if hasattr(self, "url") else ""
         body = msgspec.json.encode(error_body(found, path, self.link_base, now, now))
-        self.transport.write(
-            STATUS_LINE[found.status]
-            + f"content-type: {JSON}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n".encode()
-            + body
-        )
+        said = {**found.headers, "Content-Type": JSON, "Content-Length": str(len(body)), "Connection": "close"}
+        head = "".join(f"{name}: {value}\r\n" for name, value in said.items())
+        self.transport.write(STATUS_LINE[found.status] + head.encode() + b"\r\n" + body)
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self.loop.call_later(LINGER_S, self.transport.close)

@@ -6,16 +6,19 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection
 from tests.support.ledger import T0, Ledger, open_ledger
 
 from callwright.accounts import secrets, store
 from callwright.accounts.account import Account
 from callwright.accounts.credentials import Credentials, Denial, DenialReason
 from callwright.accounts.secrets import PREVIOUS_KEY_LIFE_S, PasswordHash, hash_password
+from callwright.accounts.service import Page
 from callwright.accounts.throttle import FREE_FAILURES
 
 PASSWORD = "a:password with: colons"
 WRONG = Denial(reason=DenialReason.WRONG)
+PAGE = Page(url="http://127.0.0.1:9/first")
 OTHER_CLOUD = Denial(reason=DenialReason.OTHER_CLOUD)
 
 
@@ -199,6 +202,48 @@ def test_after_a_rotation_the_previous_key_is_valid_until_the_new_one_is_used(tm
         assert await valid(new)
         assert not await valid(opened.key)
         assert await valid(new)
+
+    run(tmp_path, story)
+
+
+def test_many_right_first_logins_at_once_wait_for_each_other_and_all_get_in(tmp_path: Path, hashed: Hashed) -> None:
+    async def story(opened: Ledger, credentials: Credentials, clocks: Clocks) -> None:
+        names = [f"service {n}" for n in range(2 * FREE_FAILURES)]
+        hashes = [hash_password(PASSWORD) for _ in names]  # each its own: none may share the work of another
+
+        def add(c: Connection) -> None:
+            for name, stored in zip(names, hashes, strict=True):
+                store.create_service(
+                    c, opened.account.id, name=name, created_at=T0, password_hash=stored, first_page=PAGE
+                )
+
+        opened.db.write_now(add)
+        attempts = [
+            credentials.check_service(opened.db, "0-0-0", "bob@example.com", name, PASSWORD, address="192.0.2.1")
+            for name in names
+        ]
+        key = credentials.check_access_key(opened.db, "0-0-0", "bob@example.com", opened.key, address="192.0.2.1")
+        *found, account = await asyncio.gather(*attempts, key)
+        assert account == opened.account
+        assert len(hashed) == len(names)
+        assert [each[1].name for each in found if isinstance(each, tuple)] == names
+
+    run(tmp_path, story)
+
+
+def test_more_passwords_than_can_be_checked_at_once_are_said_to_be_busy_and_not_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(secrets, "_MAX_HASHING", 1)
+
+    async def story(opened: Ledger, credentials: Credentials, clocks: Clocks) -> None:
+        found = await asyncio.gather(
+            *(
+                credentials.check_service(opened.db, "0-0-0", "bob@example.com", "reminder", password)
+                for password in (PASSWORD, "guess")
+            )
+        )
+        assert found == [(opened.account, opened.service), Denial(reason=DenialReason.BUSY, retry_after_s=1.0)]
 
     run(tmp_path, story)
 

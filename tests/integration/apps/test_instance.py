@@ -459,7 +459,7 @@ def test_call_that_can_never_be_placed_is_passed_on_and_leaves_no_trace(tmp_path
         here.engine.place = place  # type: ignore[method-assign]
         stamped = False
 
-        async def stamp() -> None:
+        async def stamp(saved: bytes) -> None:
             nonlocal stamped
             stamped = True
 
@@ -474,7 +474,7 @@ def test_call_that_can_never_be_placed_is_passed_on_and_leaves_no_trace(tmp_path
 
 def test_refused_stamp_is_passed_on_and_nothing_is_dialled_asked_or_logged(tmp_path: Path) -> None:
     async def story(here: Scene) -> None:
-        async def refuse() -> None:
+        async def refuse(saved: bytes) -> None:
             raise LookupError("withdrawn")
 
         with pytest.raises(LookupError, match="withdrawn"):
@@ -549,7 +549,7 @@ def test_final_page_that_was_asked_before_is_not_asked_again(tmp_path: Path) -> 
 def test_final_page_of_an_instance_left_behind_is_asked_once(tmp_path: Path) -> None:
     async def story(here: Scene) -> None:
         order = here.order()
-        await here.opening(order)()
+        await here.opening(order)(b"")
         facts = CallFacts(call_id=order.call_id, destination=order.destination, answered_at=100.0, ended_at=107.5)
         outcome = answered_outcome(ended_by=EndedBy.PLATFORM)
         assert await ask_final_page_later(order, facts, outcome, around=here.around)
@@ -564,7 +564,7 @@ def test_final_page_of_an_instance_left_behind_is_asked_once(tmp_path: Path) -> 
 def test_log_of_an_instance_left_behind_is_carried_on_and_gets_its_second_name(tmp_path: Path) -> None:
     async def story(here: Scene) -> None:
         order = here.order()
-        await here.opening(order)()
+        await here.opening(order)(b"")
         folder = here.around.log_folder(order.account_id)
         begun = folder / rest_log_name(order.started_at, order.instance_id)
         begun.parent.mkdir(parents=True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 
 import pytest
@@ -90,6 +92,80 @@ def test_call_of_a_number_without_caller_id_says_so(commands: Commands) -> None:
 def test_call_without_a_service_is_a_mistake_of_the_command_line(commands: Commands) -> None:
     ran = commands.run("call", BUSY, code=2)
     assert "--service" in ran.err
+
+
+def test_call_hands_every_optional_field_to_the_node(place: Place, commands: Commands) -> None:
+    wishes = {
+        "--start-after": "2030-01-31T09:00:00Z",
+        "--expires-at": "1896087600",
+        "--ring-timeout": "20",
+        "--max-duration": "60.5",
+        "--priority": "-3",
+        "--calling-hours": "Europe/London mon-fri 09:00-20:00",
+        "--header": "X-Ticket: 7",
+    }
+    options = [each for pair in wishes.items() for each in pair]
+    retries = ("--retry", "busy=300x2", "--retry", "no_answer=60")
+    ran = commands.run("call", BUSY, "--service", "calls", "--from", CALLER, *options, *retries)
+    columns = "due_at, expires_at, ring_timeout_s, max_duration_s, priority, calling_hours, retry, extra_sip_headers"
+    with closing(sqlite3.connect(f"file:{place.node.data / 'callwright.db'}?mode=ro", uri=True)) as raw:
+        (row,) = raw.execute(f"SELECT {columns} FROM starts WHERE reference = ?", [reference_of(ran.out)])
+    *plain, hours, retry, headers = row
+    assert plain == [1896080400.0, 1896087600.0, 20.0, 60.5, -3]
+    assert json.loads(hours) == {"time_zone": "Europe/London", "days": [0, 1, 2, 3, 4], "opens": 540, "closes": 1200}
+    assert json.loads(retry)["busy"] == {"after_s": 300.0, "times": 2}
+    assert json.loads(retry)["no_answer"] == {"after_s": 60.0, "times": 1}
+    assert json.loads(headers) == [["X-Ticket", "7"]]
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "why", "code"),
+    [
+        ("--start-after", "12", "start_after: must lie in the years 2000 to 2099", 1),
+        ("--expires-at", "tomorrow", "expires_at: must be epoch seconds, or a time such as", 1),
+        ("--ring-timeout", "0", "ring_timeout: must be 1 to 600 seconds", 1),
+        ("--max-duration", "86401", "max_duration: must be 1 to 86400 seconds", 1),
+        ("--priority", "11", "priority: must be a whole number from -10 to 10", 1),
+        ("--priority", "high", "--priority", 2),
+        ("--calling-hours", "9 to 5", "'9 to 5' is not written as", 2),
+        ("--calling-hours", "Mars/Base 09:00-20:00", "'Mars/Base' is not a time zone this machine knows", 1),
+        ("--retry", "rejected=1", "'rejected=1' is not written as", 2),
+        ("--retry", "busy=0", "retry.busy.after: must be 1 to 604800 seconds", 1),
+        ("--header", "no colon", "is not written as 'Name: value'", 2),
+        ("--header", "From: me", "the header 'From' may not be sent", 1),
+        ("--unique-id", "x", "is for --url", 2),
+        ("--url", "http://127.0.0.1:9", "with --url the account must be named", 2),
+    ],
+)
+def test_call_names_the_optional_field_that_is_wrong(
+    commands: Commands, option: str, value: str, why: str, code: int
+) -> None:
+    ran = commands.run("call", BUSY, "--service", "calls", "--from", CALLER, option, value, code=code)
+    assert why in " ".join(ran.err.split()), ran.err
+
+
+def test_with_a_url_the_web_services_of_a_node_elsewhere_are_used(place: Place, commands: Commands) -> None:
+    node = place.node
+    service = node.add_service("far", first_page=f"{place.web.url}/first")
+    there = ("--url", f"http://{node.http}", "--account", ACCOUNT)
+    key = (*there, "--secret", node.access_key())
+    start = ("call", BUSY, "--service", "far", "--from", CALLER, "--unique-id", "job 7")
+    later = ("--start-after", "2030-01-31T09:00:00Z")
+    reference = reference_of(commands.run(*start, *later, *there, "--secret", service.password).out)
+    assert reference_of(commands.run(*start, *later, *there, "--secret", service.password).out) == reference
+    again = commands.run(*start, *there, "--secret", service.password, code=1)
+    assert "unique_id 'job 7' was used with different parameters" in again.err
+    for place_asked in (key, ("--account", ACCOUNT)):
+        found = json.loads(commands.run("job", "job 7", *place_asked).out)
+        assert found == {"queued": 1, "service_refs": [reference], "count": 1}
+    assert "unique_id 'other'" in commands.run("job", "other", code=1).err
+    assert json.loads(commands.run("status", reference, *key).out)[reference]["status"] == "queued"
+    assert f"far      {ACCOUNT}" in commands.run("queue", "list", *key).out
+    assert commands.run("queue", "show", "far", *key).out == f"far of {ACCOUNT}: 1 waiting\n"
+    assert commands.run("cancel", reference, *key).out == f"{reference}  success\n"
+    assert commands.run("queue", "purge", "far", "--yes", *key).out == f"far of {ACCOUNT}: 0 starts cancelled\n"
+    assert "HTTP 401" in commands.run("status", reference, *there, "--secret", "wrong", code=1).err
+    assert "WEB_SERVICE_SECRET" in commands.run("status", reference, *there, code=2).err
 
 
 def test_status_shows_state_and_records(place: Place, commands: Commands) -> None:

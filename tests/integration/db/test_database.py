@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -204,6 +205,49 @@ def test_a_commit_that_fails_fails_its_whole_group_and_the_next_one_works(databa
     assert database.write_now(lambda c: c.exec_driver_sql("PRAGMA foreign_keys").scalar()) == 1
     assert database.write_now(lambda c: c.exec_driver_sql("PRAGMA synchronous").scalar()) == 2
     assert database.write_now(lambda c: c.exec_driver_sql("PRAGMA journal_mode").scalar()) == "wal"
+
+
+def test_only_writes_that_need_not_last_are_committed_without_waiting_for_the_disk(database: Database) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def synchronous(c: Connection) -> int:
+        return int(c.exec_driver_sql("PRAGMA synchronous").scalar_one())
+
+    def hold_up(c: Connection) -> None:
+        begun.set()
+        assert go_on.wait(10)
+
+    async def story() -> tuple[list[int], list[int]]:
+        alone = [await database.write(synchronous, lasting=lasting) for lasting in (True, False, True, False)]
+        held_up = asyncio.create_task(database.write(hold_up))
+        await asyncio.to_thread(begun.wait, 10)
+        together = [asyncio.create_task(database.write(synchronous, lasting=n == 2)) for n in range(4)]
+        await asyncio.sleep(0)  # each task has asked for its write when this returns
+        go_on.set()
+        await held_up
+        return alone, await asyncio.gather(*together)
+
+    full, normal = 2, 1
+    assert asyncio.run(story()) == ([full, normal, full, normal], [full] * 4)
+
+
+def test_a_database_that_cannot_be_opened_again_fails_writes_until_it_can(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Gone:
+        def connect(self) -> Connection:
+            error = sqlite3.OperationalError("unable to open database file")
+            error.sqlite_errorcode = sqlite3.SQLITE_CANTOPEN
+            raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(database._writer, "_engine", Gone())
+        with pytest.raises(InternalError):
+            database.write_now(lambda c: c.exec_driver_sql("COMMIT") and None)
+        for _ in range(2):
+            with pytest.raises(DatabaseUnavailable, match="cannot be opened"):
+                database.write_now(putting(1))
+    assert database.write_now(putting(1)) == 1
 
 
 def test_a_write_that_ends_the_shared_transaction_is_a_bug_and_is_told(database: Database) -> None:

@@ -423,7 +423,7 @@ def test_worker_killed_while_a_telephone_rings_cancels_it_with_an_error(air: Air
 
 def test_worker_killed_before_the_invite_keeps_the_telephone_quiet(air: Air) -> None:
     async def story(far: FarEnd) -> None:
-        async def kill_meanwhile() -> None:
+        async def kill_meanwhile(saved: bytes) -> None:
             (pid,) = air.real.media.pids
             kill_worker(air)
             await until(lambda: pid not in air.real.media.pids)
@@ -448,7 +448,7 @@ def test_closing_engine_cancels_and_hangs_up_and_places_no_more() -> None:
         async def story(far: FarEnd) -> None:
             gate, waiting = asyncio.Event(), asyncio.Event()
 
-            async def wait_at_the_gate() -> None:
+            async def wait_at_the_gate(saved: bytes) -> None:
                 waiting.set()
                 await gate.wait()
 

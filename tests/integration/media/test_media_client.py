@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -318,6 +319,30 @@ def test_a_key_is_told_while_it_is_still_down() -> None:
             assert not any(isinstance(event, DigitEnded) for event in at.events)
             await at.until(lambda events: isinstance(events[-1], DigitEnded))
             assert at.keys() == "8"
+
+    run(work)
+
+
+@pytest.mark.parametrize("ms", [10, 30, 60])
+def test_the_far_end_gets_packets_of_the_length_it_wants(tmp_path: Path, ms: int) -> None:
+    write_wav(tmp_path / "tone.wav", sine(700, 600, -12.0))
+
+    async def work() -> None:
+        async with line(connect=False) as at:
+            at.leg.connect(remote=at.peer.address, codec=PCMA, dtmf_payload=101, ptime_ms=ms)
+            await at.leg.play([SoundFile(path=str(tmp_path / "tone.wav")), Keys(digits="5"), Silence(ms=200)])
+            await at.peer.until(lambda heard: at.peer.keys() == "5" and len(heard) > 800 // ms)
+            spoken = [packet for packet in at.peer.heard if packet.payload_type == PCMA.payload]
+            assert {len(packet.payload) for packet in spoken[: 500 // ms]} == {8 * ms}
+            first = at.peer.heard[0]
+            for index, packet in enumerate(at.peer.heard):
+                assert packet.sequence == (first.sequence + index) & 0xFFFF
+            for before, after in pairwise(spoken[: 500 // ms]):
+                assert (after.timestamp - before.timestamp) & 0xFFFFFFFF == 8 * ms
+            tone = find_tone(at.peer.sound(), 700)
+            assert tone is not None
+            assert tone.ms == pytest.approx(600, abs=20)
+            assert (await at.leg.close()).packets_sent == pytest.approx(len(at.peer.heard), abs=3)
 
     run(work)
 

@@ -11,7 +11,7 @@ from tests.support.audio import level_at, sine, write_wav
 
 from callwright.media import g711
 from callwright.media.arena import Arena
-from callwright.media.g711 import Law
+from callwright.media.codec import Coding
 from callwright.media.sounds import Keys, Silence, SoundFile, Tone
 from callwright.media_worker import sounds
 from callwright.media_worker.sounds import CachedSound, Loadable, SoundCache, SoundError, read_file, silence_frames
@@ -24,10 +24,10 @@ class Loader:
         self.arena = Arena(rows)
         self.cache = SoundCache(self.arena)
 
-    def load(self, *wanted: Loadable, law: Law = Law.ALAW) -> list[CachedSound | SoundError]:
+    def load(self, *wanted: Loadable, coding: Coding = Coding.ALAW) -> list[CachedSound | SoundError]:
         taken: dict[int, CachedSound | SoundError] = {}
         for index, sound in enumerate(wanted):
-            self.cache.request(sound, law, lambda outcome, index=index: taken.__setitem__(index, outcome))  # type: ignore[misc]
+            self.cache.request(sound, coding, lambda outcome, index=index: taken.__setitem__(index, outcome))  # type: ignore[misc]
         deadline = time.monotonic() + DEADLINE_S
         while len(taken) < len(wanted):
             assert time.monotonic() < deadline
@@ -35,8 +35,8 @@ class Loader:
             time.sleep(0.001)
         return [taken[index] for index in range(len(wanted))]
 
-    def one(self, sound: Loadable, law: Law = Law.ALAW) -> CachedSound:
-        outcome = self.load(sound, law=law)[0]
+    def one(self, sound: Loadable, coding: Coding = Coding.ALAW) -> CachedSound:
+        outcome = self.load(sound, coding=coding)[0]
         assert isinstance(outcome, CachedSound)
         return outcome
 
@@ -57,9 +57,9 @@ def test_sixteen_bit_and_companded_sound_is_kept_to_the_bit(tmp_path: Path) -> N
     samples = np.arange(-32768, 32768, 7, dtype=np.int32).astype(np.int16)
     write_wav(tmp_path / "linear.wav", samples)
     assert np.array_equal(read_file(str(tmp_path / "linear.wav")), samples)
-    octets = g711.encode(samples, Law.ALAW)
-    write_wav(tmp_path / "alaw.wav", g711.decode(octets, Law.ALAW), subtype="ALAW")
-    assert np.array_equal(g711.encode(read_file(str(tmp_path / "alaw.wav")), Law.ALAW), octets)
+    octets = g711.encode(samples, Coding.ALAW)
+    write_wav(tmp_path / "alaw.wav", g711.decode(octets, Coding.ALAW), subtype="ALAW")
+    assert np.array_equal(g711.encode(read_file(str(tmp_path / "alaw.wav")), Coding.ALAW), octets)
 
 
 def test_one_file_asked_for_by_many_is_loaded_once(tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_one_file_asked_for_by_many_is_loaded_once(tmp_path: Path) -> None:
     assert isinstance(taken[0], CachedSound)
     assert taken[0].pins == 6
     assert loader.arena.free_rows == 90
-    assert loader.one(sound, Law.ULAW) is not taken[0]
+    assert loader.one(sound, Coding.ULAW) is not taken[0]
 
 
 def test_the_least_recently_used_sound_nobody_plays_makes_room(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_a_sound_thrown_out_while_it_was_looked_up_is_loaded_again() -> None:
     tone = Tone((400.0,), 200)
     loader.cache.release(loader.one(tone))
     taken: list[CachedSound | SoundError] = []
-    loader.cache.request(tone, Law.ALAW, taken.append)
+    loader.cache.request(tone, Coding.ALAW, taken.append)
     deadline = time.monotonic() + DEADLINE_S
     while not loader.cache._results:
         assert time.monotonic() < deadline

@@ -107,6 +107,38 @@ def test_a_worker_that_hangs_is_killed_and_replaced() -> None:
     asyncio.run(work())
 
 
+def test_of_two_workers_one_may_die_and_the_calls_of_the_other_go_on() -> None:
+    async def work() -> None:
+        client = await MediaClient.start(host="127.0.0.1", port_range=(25200, 25599), workers=2)
+        lost: list[Leg] = []
+        client.on_worker_lost = lost.extend
+        pids = client.pids
+        legs = [await client.open_leg() for _ in range(6)]
+        playing = {}
+        for leg in legs:
+            leg.connect(remote=("127.0.0.1", 9), codec=PCMA, dtmf_payload=101)
+            playing[leg] = asyncio.create_task(leg.play([Silence(ms=800)]))
+        assert [report.legs for report in await client.report()] == [3, 3]
+        os.kill(pids[0], signal.SIGKILL)
+        async with asyncio.timeout(DEADLINE_S):
+            ended = await asyncio.gather(*playing.values(), return_exceptions=True)
+            gone = [leg for leg, end in zip(playing, ended, strict=True) if isinstance(end, MediaLost)]
+            assert len(gone) == 3
+            assert lost == gone
+            for leg in legs:
+                assert ((await leg.close()).packets_sent > 30) == (leg not in gone)
+            await until_gone(pids[0])
+            while len(await client.report()) < 2:
+                continue
+            again = [await client.open_leg() for _ in range(4)]
+            assert [report.legs for report in await client.report()] == [2, 2]
+            assert len({leg.port for leg in again}) == 4
+        assert pids[1] in client.pids
+        await client.close()
+
+    asyncio.run(work())
+
+
 def test_closing_the_client_ends_its_workers_with_their_recordings_complete(tmp_path: Path) -> None:
     path = tmp_path / "said.wav"
 

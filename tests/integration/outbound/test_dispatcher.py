@@ -26,11 +26,11 @@ from callwright.outbound.tables import attempts, starts
 from callwright.records.tables import adrs, cdrs, error_records
 from callwright.testing.fake_engine import FakeEngine
 from callwright.values.errors import OutsideError
-from callwright.values.ids import ServiceReference
+from callwright.values.ids import CallId, ServiceReference
 from callwright.values.outcome import failed_outcome
 
 T = TypeVar("T")
-BeforeInvite = Callable[[], Awaitable[None]]
+BeforeInvite = Callable[[bytes], Awaitable[None]]
 
 
 class Clock:
@@ -93,6 +93,7 @@ def dispatch(
     owns_data: Callable[[], bool] = lambda: True,
     talk_s: float = 0.0,
     events: Callable[[StartEvent], None] | None = None,
+    turn_of: Callable[[CallId], float] = lambda call_id: 0.0,
 ) -> None:
     """Run a scenario while a dispatcher runs, then drain it."""
 
@@ -104,6 +105,7 @@ def dispatch(
             run_instance=run_instance or node.instance_without_pages(used, setting.engine, talk_s=talk_s),  # type: ignore[arg-type]
             clock=setting.clock,
             owns_data=owns_data,
+            turn_of=turn_of,
             events=events or setting.told,
         )
         async with node.dispatching(dispatcher, drain_s=drain_s):
@@ -216,7 +218,7 @@ def test_never_more_instances_run_than_the_limits_allow_even_when_instances_cras
         most = max(most, running)
         try:
             if begun % 3 == 0:
-                await before_invite()
+                await before_invite(b"")
                 raise ZeroDivisionError("a bug in an application")
             return await well(order, before_invite)
         finally:
@@ -283,7 +285,7 @@ def test_an_instance_that_crashes_after_the_stamp_gets_its_records_closed_with_a
     (reference,) = setting.enqueue()
 
     async def run_instance(order: InstanceOrder, before_invite: BeforeInvite) -> InstanceResult:
-        await before_invite()
+        await before_invite(b"")
         raise ZeroDivisionError("a bug")
 
     async def scenario(dispatcher: Dispatcher) -> None:
@@ -450,9 +452,9 @@ class SlowStamp(node.Flaky):
         self.stamped_at: list[float] = []
         self._clock = clock
 
-    async def write(self, fn: Callable[[Connection], T]) -> T:
-        result = await super().write(fn)
-        if getattr(fn, "__name__", "") == "_stamp":
+    async def write(self, fn: Callable[[Connection], T], *, lasting: bool = True) -> T:
+        result = await super().write(fn, lasting=lasting)
+        if getattr(fn, "func", fn).__name__ == "_stamp":
             self.stamped_at.append(self._clock())
             if len(self.stamped_at) == 1:
                 await asyncio.sleep(1.2)
@@ -484,13 +486,34 @@ def test_a_late_start_holds_back_those_behind_it(setting: Setting) -> None:
     assert second - first >= 0.99  # a lower bound: being late may only make it longer
 
 
+def test_a_start_that_waits_for_its_trunk_is_paced_from_when_it_leaves(setting: Setting) -> None:
+    """Else the far end would see two of an account closer together than its maximum allows."""
+    service = setting.database.write_now(lambda c: node.add_service(c, setting.account.id, name="one", max_cps=1.0))
+    first, second = setting.enqueue(node.call_to(), node.call_to(), service=service)
+    turn: dict[CallId, float] = {}
+
+    def turn_of(call_id: CallId) -> float:
+        """The first call gets its turn on the trunk 0.7 s later."""
+        loop = asyncio.get_running_loop()
+        return turn.setdefault(call_id, 0.0 if turn else loop.time() + 0.7)
+
+    async def scenario(dispatcher: Dispatcher) -> None:
+        await setting.told.until(finished(first, second))
+
+    dispatch(setting, scenario, turn_of=turn_of)
+    at = {event.reference: event.at for event in setting.told.events if event.step is Step.DIALLING}
+    stamped = {event.reference: event.at for event in setting.told.events if event.step is Step.STAMPED}
+    assert at[first] - stamped[first] >= 0.6  # lower bounds: being late may only make them longer
+    assert at[second] - at[first] >= 0.99
+
+
 def test_an_unknown_bug_in_one_instance_leaves_the_others_alone(setting: Setting) -> None:
     good, bad = setting.enqueue(node.call_to(), node.call_to(node.BUSY))
     well = node.instance_without_pages(setting.database, setting.engine, talk_s=0.1)
 
     async def run_instance(order: InstanceOrder, before_invite: BeforeInvite) -> InstanceResult:
         if order.reference == bad:
-            await before_invite()
+            await before_invite(b"")
             raise KeyError("x")
         return await well(order, before_invite)
 

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event, update
+from sqlalchemy import Connection, update
 from sqlalchemy.exc import IntegrityError
 from tests.support import outbound_node as node
 
@@ -223,13 +223,10 @@ def test_work_on_a_long_queue_uses_its_indexes(database: Database, service: Serv
     add(database, service, 3)
 
     def plans(c: Connection) -> dict[str, str]:
-        seen: list[tuple[str, Any]] = []
-
-        def note(_c: object, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
-            if not statement.startswith("EXPLAIN"):
-                seen.append((statement, parameters))
-
-        event.listen(c, "before_cursor_execute", note)
+        seen: list[str] = []
+        raw = c.connection.driver_connection
+        assert isinstance(raw, sqlite3.Connection)
+        raw.set_trace_callback(seen.append)
         claims.waiting_services(c, now=NOW)
         claimed = claim(c, service, limit=2)
         claims.release(c, [start.id for start in claimed], incarnation=1)
@@ -239,10 +236,9 @@ def test_work_on_a_long_queue_uses_its_indexes(database: Database, service: Serv
         former_lives.stamped_before(c, incarnation=1)
         claims.claimed_by(c, incarnation=1)
         dialling.slots_since(c, service.id, since=NOW)
-        event.remove(c, "before_cursor_execute", note)
+        raw.set_trace_callback(None)
         return {
-            statement: "; ".join(row[3] for row in c.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters))
-            for statement, parameters in seen
+            statement: "; ".join(row[3] for row in raw.execute(f"EXPLAIN QUERY PLAN {statement}")) for statement in seen
         }
 
     found = database.write_now(plans)

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 from tests.support import outbound_node as node
 
 from callwright.accounts.service import Service
@@ -168,6 +168,58 @@ def test_far_ends_and_pages_that_fail_keep_nothing_open(database: Database) -> N
     recovered(database, fails=True)
     assert the_start(database)[:2] == (StartState.FINISHED, -90)
     assert database.read_now(lambda c: c.execute(select(adrs)).one()).stopped_at == NOW + 10
+
+
+def test_a_far_end_that_is_gone_holds_up_no_other_call(folder: Path) -> None:
+    with node.open_database(folder) as first:
+        service = first.read_now(node.the_service)
+        dial(first, service, 2 * recovery.BYES_AT_ONCE)
+    with node.open_database(folder) as database:
+
+        async def story() -> int:
+            outside, gone, back = Outside(database), 5, asyncio.Event()
+
+            async def hang_up_saved(saved: bytes) -> None:
+                await Outside.hang_up_saved(outside, saved)
+                if len(outside.byes) <= gone:
+                    await back.wait()
+
+            outside.hang_up_saved = hang_up_saved  # type: ignore[method-assign]
+            recovering = asyncio.create_task(outside.recover())
+            others = 2 * recovery.BYES_AT_ONCE + 1 - gone
+            await outside.told.until(lambda told: told.count(Step.FINISHED) == others)
+            assert not recovering.done()
+            back.set()
+            await recovering
+            return outside.told.count(Step.FINISHED)
+
+        assert asyncio.run(story()) == 2 * recovery.BYES_AT_ONCE + 1
+        assert set(node.states(database, service.id)) == {StartState.FINISHED}
+
+
+def dial(database: Database, service: Service, many: int) -> None:
+    """Have so many more calls answered when the node dies."""
+    identifiers = node.counted_identifiers(lambda: NOW, first=1000)
+    database.write_now(lambda c: node.enqueue(c, service, [CALL] * many, identifiers=identifiers, now=NOW))
+
+    def answer_all(c: Connection) -> None:
+        for start in claims.claim(c, service.id, limit=many, incarnation=database.incarnation, now=NOW):
+            instance = identifiers.instance()
+            call = identifiers.call(instance)
+            assert stamp_and_open(
+                c,
+                start,
+                service=service,
+                destination=parse_destination("tel:+999005550001"),
+                instance_id=instance,
+                call_id=call,
+                incarnation=database.incarnation,
+                now=NOW + 1,
+                slot_at=NOW + 1,
+            )
+            assert ledger.mark_answered(c, call, NOW + 3, b"dialog")
+
+    database.write_now(answer_all)
 
 
 def test_an_instance_that_closed_its_records_keeps_its_own_return_code(database: Database) -> None:

@@ -1,20 +1,24 @@
-"""Reading many states as one row gives what reading them one by one gives."""
+"""Reading the states that many ask for together gives what reading them one by one gives."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from msgspec import to_builtins
 from sqlalchemy import Connection
 from tests.support.web_node import web_node
 
 from callwright.outbound import claims, dialling, queue
-from callwright.outbound.queue import Enqueued
+from callwright.outbound.intake import Enqueued
 from callwright.outbound.request import StartRequest
-from callwright.outbound.status_read import statuses
+from callwright.outbound.status_read import Asked, known
 from callwright.values.ids import AccountId, InstanceId, ServiceId, ServiceReference
+from callwright.web.status_batches import answers
+from callwright.web.status_words import status_answer
 
 ODD = 'No route: "quotes", ünïcode, \\ and \n lines'
 NOWS = (1366725536.1099123, 1366725537.0000002, 1366725538.0)  # the second has more digits than SQLite's JSON keeps
@@ -54,6 +58,8 @@ def test_every_state_is_read_as_the_queue_reads_it(tmp_path: Path) -> None:
             references = (await node.db.write(start)).references
             await node.db.write(lambda c: fill(c, references))
             asked = [*references, ServiceReference("2e891aea_0.1.1"), ServiceReference("\"odd'")]
+            wanted: list[Asked] = []
+            said: list[object] = []
             for account_id, service_id in (
                 (account.id, None),
                 (account.id, service.id),
@@ -62,11 +68,13 @@ def test_every_state_is_read_as_the_queue_reads_it(tmp_path: Path) -> None:
             ):
                 what: dict[str, Any] = {"account_id": account_id, "references": asked, "service_id": service_id}
                 expected = node.db.read_now(partial(queue.status, **what))
-                found = node.db.read_now(partial(statuses, **what))
-                assert found == expected
-                assert len(found) == (7 if service_id in (None, service.id) and account_id == account.id else 0)
-            everything = node.db.read_now(partial(statuses, account_id=account.id, references=references))
-            states = {each.state for each in everything.values()}
-            assert len(states) == 6
+                assert len(expected) == (7 if service_id in (None, service.id) and account_id == account.id else 0)
+                wanted.append(Asked(**what))
+                said.append({reference: to_builtins(status_answer(expected.get(reference))) for reference in asked})
+            together = node.db.read_now(partial(answers, asked=wanted))
+            assert [json.loads(each) for each in together] == said
+            assert [list(json.loads(each)) for each in together] == [asked] * 4
+            (rows,) = node.db.read_now(partial(known, asked=wanted[:1]))
+            assert len({row.state for row in rows.values()}) == 6
 
     asyncio.run(run())

@@ -31,7 +31,7 @@ from callwright.records.tables import adrs, cdrs
 from callwright.testing.fake_engine import FakeEngine
 from callwright.values.ids import InstanceId, ServiceReference
 
-BeforeInvite = Callable[[], Awaitable[None]]
+BeforeInvite = Callable[[bytes], Awaitable[None]]
 SOON = Again(after_s=0.05, times=2)
 LONG_AFTER = Again(after_s=3600.0, times=2)
 
@@ -475,7 +475,7 @@ def test_a_long_queue_is_purged_in_batches_and_what_came_later_stays(
     class Between(node.Flaky):
         """Lets somebody queue a start after each batch."""
 
-        async def write(self, fn: Callable[[Any], Any]) -> Any:
+        async def write(self, fn: Callable[[Any], Any], *, lasting: bool = True) -> Any:
             sizes.append(await super().write(fn))
             late.extend(setting.enqueue(Wishes()))
             return sizes[-1]

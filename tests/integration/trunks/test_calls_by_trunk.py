@@ -15,7 +15,9 @@ from tests.support.real_engine import RealEngine, real_engine
 from tests.support.sipp import answering, needs_sipp
 from tests.support.trunks import HOST, trunk, until
 
+from callwright.engine import trunk_pace
 from callwright.engine.interface import Call, CallFailed, CallOrder
+from callwright.engine.trunk_report import state_report
 from callwright.engine.trunk_setup import Trunk, parse_prefix
 from callwright.engine.trunks import TrunksBusy
 from callwright.sandbox.process import start_sandbox
@@ -37,7 +39,7 @@ class Ledger:
     stamps: int = 0
     answers: list[str] = field(default_factory=list)
 
-    async def before_invite(self) -> None:
+    async def before_invite(self, saved: bytes) -> None:
         self.stamps += 1
 
     async def on_answered(self, facts: object, saved: bytes) -> None:
@@ -230,6 +232,44 @@ def test_a_trunk_that_asked_to_be_left_alone_is_passed_over_and_slowed_down() ->
             trunk("first", first.port, prefixes=FIRST, max_cps=1000),  # even halved its turn comes at once
             trunk("second", second.port, prefixes=SECOND),
         )
+
+
+def test_a_trunk_in_a_storm_of_refusals_gets_fewer_calls_and_is_trusted_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trunk_pace, "GROW_S", 0.5)
+    refused_at: list[float] = []
+    sent_at: list[float] = []
+
+    def trace(way: str, data: bytes, _address: tuple[str, int], at: float) -> None:
+        if way == ">" and data.startswith(b"INVITE"):
+            sent_at.append(at)
+        if way == "<" and data.startswith(b"SIP/2.0 503"):
+            refused_at.append(at)
+
+    async def story(world: RealEngine, ledger: Ledger) -> None:
+        world.sip.trace = trace
+        line = world.trunks.line("only")
+        assert line is not None
+
+        def report() -> dict[str, object]:
+            return state_report(line, asyncio.get_running_loop().time())
+
+        for number in range(10):
+            failed = await refused(world, ledger, order(number))
+            assert (failed.outcome.code, failed.facts.retry_after_s) == (503, 1)
+        said = report()
+        assert (said["pushed_back"], said["lowered"]) == (10, True)
+        assert said["rate"] in (20.0, 10.0), "halved, and once more if that took longer than a second"
+        assert 0 < float(str(said["resting_for_s"])) <= 1
+        assert min(later - earlier for earlier, later in itertools.pairwise(sent_at[1:])) > 0.049
+        await until(lambda: not report()["lowered"])
+        assert asyncio.get_running_loop().time() - refused_at[-1] >= 1.0, "trusted before its Retry-After was over"
+        assert (report()["rate"], report()["resting_for_s"]) == (40.0, None)
+        call = await place(world, ledger, order(11))
+        await call.hang_up()
+
+    with answering("storm", calls=11) as only:
+        run(story, trunk("only", only.port, max_cps=40))
+        assert only.finish().all_succeeded
 
 
 def test_a_full_trunk_leaves_calls_to_the_next_and_then_to_later() -> None:

@@ -56,9 +56,11 @@ def test_a_trunk_is_added_tested_used_and_removed(
             over = node.wait_over(node.start(service, f"tel:{NUMBER}"))
             assert carrier_of(node, over.instance) == "carrier"
             assert carrier.finish().all_succeeded
+        assert "changed: plus, max_calls" in run("trunk", "edit", "carrier", "--max-calls", "7", "--plus").out
         listed = run("trunk", "list").out.splitlines()[-1].split("  ")
-        assert "0 of 5" in listed
+        assert "0 of 7" in listed
         assert "1" in listed
+        assert listed[-1] == "stored"
 
         sandboxed = node.wait_over(node.start(service, "tel:999005550002"))
         assert carrier_of(node, sandboxed.instance) is None
@@ -68,7 +70,9 @@ def test_a_trunk_is_added_tested_used_and_removed(
         run("trunk", "enable", "carrier")
         node.kill()
         node.begin()
-        assert "carrier" in run("trunk", "list").out
+        assert "0 of 7" in run("trunk", "list").out
+        assert "there is no trunk 'nobody'" in run("trunk", "edit", "nobody", "--plus", code=1).err
+        assert "port of a trunk must be" in run("trunk", "edit", "carrier", "--port", "99999", code=1).err
         run("trunk", "remove", "carrier")
         assert "there is no trunk 'carrier'" in run("trunk", "remove", "carrier", code=1).err
 
@@ -76,6 +80,10 @@ def test_a_trunk_is_added_tested_used_and_removed(
 def test_the_test_says_what_it_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "callwright.toml").write_text(
+        '[[trunks]]\nname = "written"\nhost = "127.0.0.1"\nport = 9\nprefixes = ["33"]\ncheck_every_s = 0\n'
+    )
     with marked_processes() as marked, running_node(tmp_path / "data", marked) as node:
         run = Commands(node.data, monkeypatch, capsys).run
         sandbox = node.link.get("/status")["sandbox"].rpartition(":")[2]
@@ -90,6 +98,15 @@ def test_the_test_says_what_it_found(
         assert "has no address" in run("trunk", "test", "lost", code=1).out
         assert "is not a prefix" in run("trunk", "add", "x", "--host", "h", "--prefix", "abc:d", code=1).err
         assert "there is no trunk 'nobody'" in run("trunk", "test", "nobody", code=1).err
+
+        listed = run("trunk", "list").out.splitlines()
+        assert [line.split()[-1] for line in listed if line.startswith("written")] == ["callwright.toml"]
+        for change in (("edit", "written", "--plus"), ("remove", "written"), ("disable", "written")):
+            said = run("trunk", *change, code=1).err
+            assert f"'written' is declared in {node.data / 'callwright.toml'}: change it there" in said
+        told = run("doctor", code=1).out
+        assert "bad   trunk written    Nobody listens at 127.0.0.1:9" in told
+        assert "ok    trunk sandbox    OPTIONS was answered 200 OK" in told
 
         run("trunk", "remove", "sandbox")
         run("trunk", "add", "sandbox", "--host", "127.0.0.1", "--port", sandbox)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import random
+from dataclasses import replace
 
 import pytest
 from tests.support.sipp import answering, needs_sipp
 from tests.support.trunks import open_socket, trunk, trunks_alone, until
 
 from callwright.engine.trunk_health import HealthState
+from callwright.engine.trunk_setup import parse_prefix
 from callwright.engine.trunks import Trunks
 from callwright.sip.registration import RegistrationState
 from callwright.sip.way import Transport
+from callwright.values.ids import CallId
 
 
 def _free_port() -> int:
@@ -20,7 +23,7 @@ def _free_port() -> int:
 
 
 @needs_sipp
-def test_a_registration_is_challenged_told_a_longer_time_refreshed_and_taken_back() -> None:
+def test_a_registration_is_challenged_told_a_longer_time_refreshed_after_a_change_and_taken_back() -> None:
     async def story(port: int) -> None:
         gateway = trunk("carrier", port, user="alice", password="open sesame", register=True, expires_s=1)
         async with trunks_alone(gateway) as trunks:
@@ -32,6 +35,11 @@ def test_a_registration_is_challenged_told_a_longer_time_refreshed_and_taken_bac
             await until(lambda: registration.until is not None)
             first = registration.until
             assert line.blocked(asyncio.get_running_loop().time()) == ""
+            await trunks.set_up([replace(gateway, max_calls=2, plus=True)])
+            changed = trunks.line("carrier")
+            assert changed is not None
+            assert changed is not line
+            assert changed.registration is registration, "a change that does not concern it ended the registration"
             await until(lambda: registration.until != first)
         assert registration.state is RegistrationState.OVER
 
@@ -95,6 +103,54 @@ def test_trunks_that_stay_as_they_were_keep_their_state_when_others_change() -> 
             assert trunks.line("kept") is line
             assert [each.name for each in trunks.lines] == ["kept", "new"]
         await far_end.close()
+
+    asyncio.run(story())
+
+
+def test_a_changed_trunk_keeps_what_still_holds() -> None:
+    async def story() -> None:
+        far_end = await open_socket()
+        port = far_end.address[1]
+        before = trunk("kept", port, check_every_s=0.2, max_cps=5.0)
+        async with trunks_alone(before) as trunks:
+            first = trunks.line("kept")
+            assert first is not None
+            await until(lambda: first.health.state is HealthState.UP)
+            passage = await trunks.take("441908273800", CallId("0000000000000001.1.1"))
+            first.leaves(0.0)
+
+            await trunks.set_up([replace(before, max_calls=1, prefixes=(parse_prefix("44"),))])
+            second = trunks.line("kept")
+            assert second is not None
+            assert second.state(0.0) == "full (1 calls)"
+            assert (second.health, second.pace, second.tally.invites) == (first.health, first.pace, 1)
+            assert passage.trunk == before, "a call goes on as it began"
+            passage.release()
+            assert second.state(0.0) == "up"
+
+            await trunks.set_up([replace(before, max_cps=1.0, port=dead)])
+            third = trunks.line("kept")
+            assert third is not None
+            assert third.pace.rate(0.0) == 1.0
+            assert third.health.state is HealthState.UNKNOWN
+            await until(lambda: third.health.is_down)
+            await trunks.set_up([before])
+            fourth = trunks.line("kept")
+            assert fourth is not None
+            await until(lambda: fourth.health.state is HealthState.UP)
+        await far_end.close()
+
+    dead = _free_port()
+    asyncio.run(story())
+
+
+def test_a_request_from_a_trunk_is_known_by_its_address() -> None:
+    async def story() -> None:
+        async with trunks_alone(trunk("here", 5070), trunk("there", 0, host="192.0.2.7")) as trunks:
+            assert trunks.trunk_of(("192.0.2.7", 40_000)) == "there"
+            assert trunks.trunk_of(("127.0.0.1", 5070)) == "here"
+            assert trunks.trunk_of(("127.0.0.1", 5071)) is None
+            assert trunks.trunk_of(("192.0.2.8", 5060)) is None
 
     asyncio.run(story())
 

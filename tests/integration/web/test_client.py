@@ -9,21 +9,29 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 from tests.support.web_node import PASSWORD, WebNode, web_node
 
+from callwright.accounts.service import ApplicationKind
 from callwright.client import (
+    Again,
     AsyncClient,
     Call,
+    CallingHours,
     Client,
     NotReached,
     Queue,
+    Retry,
     Started,
     Status,
     StillRunning,
     WebServiceError,
 )
 from callwright.outbound import claims, dialling
+from callwright.outbound.calling_hours import stored_hours
+from callwright.outbound.retry import Again as StoredAgain
+from callwright.outbound.retry import stored_plan
+from callwright.outbound.tables import starts
 from callwright.records import ledger
 from callwright.values.errors import RequestError
 from callwright.values.ids import AccountId, CallId, InstanceId, ServiceId
@@ -113,6 +121,57 @@ def test_one_call_may_be_given_alone(tmp_path: Path) -> None:
         assert len(client.service_start("outbound_test", PASSWORD, CALLS[0]).references) == 1
 
     _run(tmp_path, use)
+
+
+WISHES = Call(
+    to="sip:a@b.example",
+    start_after="2030-01-31T09:00:00Z",
+    expires_at=1896087600.0,
+    ring_timeout_s=20.0,
+    max_duration_s=60.5,
+    priority=-3,
+    calling_hours=CallingHours(time_zone="Europe/London", from_="09:00", to="20:00", days="mon-fri"),
+    retry=Retry(busy=Again(after_s=300, times=2), no_answer=Again(after_s=60)),
+)
+
+
+def test_what_is_wished_of_a_call_reaches_the_queue(tmp_path: Path) -> None:
+    def use(node: WebNode, client: Client) -> None:
+        client.service_start("outbound_test", PASSWORD, WISHES)
+        columns = (starts.c.due_at, starts.c.expires_at, starts.c.ring_timeout_s, starts.c.max_duration_s)
+        assert node.db.read_now(lambda c: c.execute(select(*columns, starts.c.priority)).one()) == (
+            1896080400.0,
+            1896087600.0,
+            20.0,
+            60.5,
+            -3,
+        )
+        hours, retry = node.db.read_now(lambda c: c.execute(select(starts.c.calling_hours, starts.c.retry)).one())
+        assert stored_hours(hours).days == (0, 1, 2, 3, 4)
+        plan = stored_plan(retry)
+        assert (plan.busy, plan.unreachable) == (StoredAgain(after_s=300.0, times=2), None)
+
+    _run(tmp_path, use)
+
+
+def test_a_uas_service_is_started_and_health_asked_by_both_clients(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with web_node(tmp_path) as node:
+            account, _ = node.add_account()
+            node.add_service(account, "uas", kind=ApplicationKind.UAS)
+            client = Client(node.base, username="bob@example.com")
+            started = await asyncio.to_thread(client.service_start_uas, "uas", PASSWORD, "a;b;c", delimiter=";")
+            assert len(started.references) == 3
+            async with AsyncClient(node.base, username="bob@example.com") as awaiting:
+                started = await awaiting.service_start_uas("uas", PASSWORD, "x", count=2, unique_id="two")
+                assert len(started.references) == 2
+                assert (await awaiting.service_start_uas("uas", PASSWORD, "x", count=2, unique_id="two")).replayed
+                assert (await awaiting.health()).status == "ok"
+                node.set_facts(draining=True, queue_length=5, running=1)
+            found = await asyncio.to_thread(client.health)
+            assert (found.status, found.queue_length) == ("draining", 5)
+
+    asyncio.run(run())
 
 
 def test_refusals_are_exceptions_with_code_text_and_details(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -219,6 +220,50 @@ def test_job_status_in_the_misspelling_of_its_example(tmp_path: Path) -> None:
                 "2e891aea_0.1366641192.77833"], "count": 2}"""
             for query in (f"unqiue_id={unique_id},", f"unique_id={unique_id}"):
                 same_as_documented(await call(app, "GET", f"/job_status?{query}", headers=key_login(key)), expected)
+
+    asyncio.run(run())
+
+
+def test_the_queues_are_answered_as_documented(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with web_node(tmp_path, listen=False) as node:
+            _, key = _queued(node, 12)
+            app, own = make_app(node.edge), "/service/v1/outbound/outbound_test/queue"
+            length = '{"service_name": "outbound_test", "length": 12}'
+            asked = [
+                ("GET", "/service/v1/outbound_queues", f"[{length}]"),
+                ("GET", own, length),
+                ("DELETE", own, '{"service_name": "outbound_test", "purged": 12}'),
+                ("GET", "/service/v1/outbound_queues", "[]"),
+            ]
+            for method, target, expected in asked:
+                same_as_documented(await call(app, method, target, headers=key_login(key)), expected)
+
+    asyncio.run(run())
+
+
+def test_an_error_is_answered_as_documented(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with web_node(tmp_path, listen=False) as node:
+            _, key = node.add_account()
+            edge = replace(node.edge, link_base="https://docs.example.net/errors?error=")
+            node.clock.now = 1740910531.5
+            answer = await call(make_app(edge), "GET", "//application_status/", headers=key_login(key))
+            assert answer.status == 400
+            assert answer.headers["content-type"] == "application/json; charset=utf-8"
+            assert answer.body.decode() == (
+                '{"error":{"code":"0001","text":"Missing mandatory parameter: application_instance_id",'
+                '"datetime":"2025-03-02_10:15:31","link":"https://docs.example.net/errors?error=0001"},'
+                '"request":{"url":"/application_status","datetime":"2025-03-02_10:15:31"}}'
+            )
+            page = await call(
+                make_app(edge), "GET", "/application_status", headers=key_login(key) | {"Accept": "text/html"}
+            )
+            assert page.headers["content-type"] == "text/html; charset=utf-8"
+            assert page.body.decode() == (
+                "<html><head><title>400 Bad Request</title></head><body><h1>400 Bad Request</h1>"
+                "<p>0001: Missing mandatory parameter: application_instance_id</p></body></html>"
+            )
 
     asyncio.run(run())
 

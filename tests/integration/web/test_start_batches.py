@@ -14,7 +14,8 @@ from tests.support.web_node import WebNode, web_node
 from callwright.accounts.service import Service
 from callwright.db.database import Database
 from callwright.db.errors import DatabaseUnavailable
-from callwright.outbound.queue import Enqueued
+from callwright.outbound import queue
+from callwright.outbound.intake import Enqueued, UniqueIdConflict
 from callwright.outbound.request import StartRequest
 from callwright.outbound.tables import requests, starts
 from callwright.values.ids import ServiceReference
@@ -73,6 +74,74 @@ def test_starts_of_a_unique_id_are_never_mixed_with_others(tmp_path: Path) -> No
             assert mine.references == again.references
             assert (mine.replayed, other.replayed, again.replayed) == (False, False, True)
             assert sorted(_stored(node).values()) == ["sip:a@x", "sip:b@x"]
+
+    asyncio.run(run())
+
+
+def test_many_unique_ids_in_one_write_are_each_stored_replayed_or_refused_by_themselves(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with web_node(tmp_path, listen=False) as node:
+            account, _ = node.add_account()
+            service, other = node.add_service(account), node.add_service(account, "other")
+            batches = _batches(node)
+            old = await _one(batches, service, "sip:old-1@x", "sip:old-2@x", unique_id="old")
+            strangers = await _one(batches, other, "sip:other@x", unique_id="of other service")
+            writes = node.db.group_sizes.writes
+
+            async def differently(unique_id: str) -> Enqueued:
+                calls = [StartRequest(given_to="sip:z@x")]
+                return await batches.enqueue(service, calls, digest=b"z" * 32, unique_id=unique_id)
+
+            asked = [
+                *(_one(batches, service, f"sip:{n}-a@x", f"sip:{n}-b@x", unique_id=f"new {n}") for n in range(40)),
+                _one(batches, service, "sip:loose@x"),
+                _one(batches, service, "sip:old-1@x", "sip:old-2@x", unique_id="old"),
+                _one(batches, service, "sip:0-a@x", "sip:0-b@x", unique_id="new 0"),
+                differently("old"),
+                differently("new 1"),
+            ]
+            answers = await asyncio.gather(*asked, return_exceptions=True)
+            assert node.db.group_sizes.writes == writes + 1
+            *new, loose, again, twice, conflict, another = answers
+            assert (again, twice) == (
+                Enqueued(references=old.references, replayed=True),
+                Enqueued(references=cast(Enqueued, new[0]).references, replayed=True),
+            )
+            assert isinstance(conflict, UniqueIdConflict)
+            assert str(another) == "unique_id 'new 1' was used with different parameters"
+            stored = _stored(node)
+            assert [[stored[r] for r in cast(Enqueued, each).references] for each in new] == [
+                [f"sip:{n}-a@x", f"sip:{n}-b@x"] for n in range(40)
+            ]
+            assert stored[cast(Enqueued, loose).references[0]] == "sip:loose@x"
+            assert len(stored) == 2 + 1 + 80 + 1
+            assert _requests(node) == 2 + 40 + 1
+            job = node.db.read_now(lambda c: queue.job(c, account_id=account.id, unique_id="new 7"))
+            assert job == queue.Job(count=2, references=cast(Enqueued, new[7]).references)
+            assert strangers.references[0] in stored
+
+    asyncio.run(run())
+
+
+def test_two_hundred_equal_requests_at_once_start_one_set_and_other_calls_are_all_refused(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with web_node(tmp_path, listen=False) as node:
+            service = node.add_service(node.add_account()[0])
+            batches = _batches(node)
+
+            async def ask(number: int) -> Enqueued:
+                other = number % 2 and number > 1
+                digest = b"z" * 32 if other else DIGEST
+                calls = [StartRequest(given_to=f"sip:{n}@x") for n in range(3)]
+                await asyncio.sleep(0.0005 * (number % 40))
+                return await batches.enqueue(service, calls, digest=digest, unique_id="job")
+
+            answers = await asyncio.gather(ask(0), *(ask(n) for n in range(2, 402)), return_exceptions=True)
+            given = [each for each in answers if isinstance(each, Enqueued)]
+            assert len(given) == 201
+            assert [each.replayed for each in given].count(False) == 1
+            assert {tuple(each.references) for each in given} == {tuple(_stored(node))}
+            assert sum(isinstance(each, UniqueIdConflict) for each in answers) == 200
 
     asyncio.run(run())
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from callwright.media import g711, rtp
 from callwright.media.arena import Arena, Run
+from callwright.media.codec import Coding
 from callwright.media.g711 import Law
 from callwright.media.jitter import DELAY_FRAMES
 from callwright.media.reception import Reception
@@ -65,7 +66,7 @@ def test_received_frames_are_read_in_order_whatever_is_lost_between_them(
 ) -> None:
     reception = Reception(1)
     reception.attach(0)
-    reception.set_stream(0, law=Law.ALAW, payload_type=8, event_types=())
+    reception.set_stream(0, coding=Coding.ALAW, payload_type=8, event_types=())
     reception.listen(0, True)
     row = np.array([0])
     lost = {number for number in range(1, count) if chance.random() < loss}

@@ -16,7 +16,15 @@ from typing import TypeVar
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    multiple,
+    rule,
+    run_state_machine_as_test,
+)
 from sqlalchemy import Connection, func, select
 from tests.support import outbound_node as node
 
@@ -25,8 +33,8 @@ from callwright.db.connections import writer_engine
 from callwright.db.database import DATABASE_FILE
 from callwright.db.sealing import KEY_FILE, SecretBox
 from callwright.outbound import claims, pauses, queue, recovery
+from callwright.outbound.intake import Enqueued, UniqueIdConflict
 from callwright.outbound.pauses import Scope
-from callwright.outbound.queue import UniqueIdConflict
 from callwright.outbound.reasons import MAX_WAIT_S, Reason
 from callwright.outbound.request import StartRequest
 from callwright.outbound.retry import Again, RetryPlan, Unreached
@@ -159,7 +167,7 @@ class QueueMachine(RuleBasedStateMachine):
         )
         calls = [StartRequest(given_to=node.ANSWERS_AT_ONCE, given_from="1234", wishes=wishes)] * many
 
-        def add(c: Connection) -> queue.Enqueued:
+        def add(c: Connection) -> Enqueued:
             return node.enqueue(
                 c, own, calls, identifiers=self.identifiers, now=self.now, unique_id=unique_id, digest=digest
             )
@@ -521,7 +529,18 @@ class QueueMachine(RuleBasedStateMachine):
                 assert (found.count, found.references) == (len(references), references)
 
 
-QueueMachine.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+def runs(max_examples: int) -> settings:
+    return settings(
+        max_examples=max_examples, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+
+
+QueueMachine.TestCase.settings = runs(60)
 test_the_queue_behaves_like_its_model = pytest.mark.timeout(300)(QueueMachine.TestCase)
+
+
+@pytest.mark.load
+@pytest.mark.timeout(7200)
+def test_the_queue_behaves_like_its_model_ten_thousand_times() -> None:
+    """About half an hour on one core: ``pytest -m load tests/property/outbound``."""
+    run_state_machine_as_test(QueueMachine, settings=settings(runs(10_000), derandomize=False, database=None))

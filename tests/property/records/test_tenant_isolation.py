@@ -25,8 +25,8 @@ from callwright.accounts.secrets import PasswordHash
 from callwright.accounts.service import Page, Service
 from callwright.db.database import DATABASE_FILE, Database
 from callwright.outbound import claims, queue
+from callwright.outbound.intake import UniqueIdConflict
 from callwright.outbound.policy import MayNotRun
-from callwright.outbound.queue import UniqueIdConflict
 from callwright.outbound.request import StartRequest
 from callwright.outbound.transactions import settle, stamp_and_open
 from callwright.records import ledger, rates, spending

@@ -64,7 +64,7 @@ def test_a_service_name_may_be_nearly_anything(name: str) -> None:
     assert check_service_name(name) == name
 
 
-@pytest.mark.parametrize("name", ["", "a/b", " a", "a ", "a\nb", "a" * 256])
+@pytest.mark.parametrize("name", ["", "a/b", "a:b", " a", "a ", "a\nb", "a" * 256])
 def test_a_service_name_that_would_be_ambiguous_is_refused(name: str) -> None:
     with pytest.raises(RequestError) as refused:
         check_service_name(name)

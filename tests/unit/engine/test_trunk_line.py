@@ -69,7 +69,7 @@ def test_only_503_and_429_are_pushback(code: int, counted: int) -> None:
 
 
 def test_reports_hold_every_field_but_the_password() -> None:
-    report = setup_report(Trunk(name="a", host="h", user="u", password="open sesame"))
+    report = setup_report(Trunk(name="a", host="h", user="u", password="open sesame"), "")
     assert report["has_password"] is True
     assert "open sesame" not in repr(report)
-    assert set(report) - {"has_password"} == set(Trunk.__dataclass_fields__) - {"password"}
+    assert set(report) - {"has_password", "source"} == set(Trunk.__dataclass_fields__) - {"password"}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from callwright.media.arena import RESERVED_ROWS, Arena, Run, to_frames
-from callwright.media.g711 import Law, Octets
+from callwright.media.codec import Coding
+from callwright.media.g711 import Octets
 
 
 def frames(count: int, octet: int = 1) -> Octets:
@@ -14,8 +15,8 @@ def frames(count: int, octet: int = 1) -> Octets:
 
 def test_the_first_rows_are_silence_of_each_law() -> None:
     arena = Arena(4)
-    assert set(arena.frames[Law.ULAW].tolist()) == {0xFF}
-    assert set(arena.frames[Law.ALAW].tolist()) == {0xD5}
+    assert set(arena.frames[Coding.ULAW].tolist()) == {0xFF}
+    assert set(arena.frames[Coding.ALAW].tolist()) == {0xD5}
 
 
 def test_stored_frames_are_where_the_run_says() -> None:
@@ -47,7 +48,7 @@ def test_an_empty_run_is_no_run() -> None:
 
 
 def test_a_last_frame_is_filled_up_with_silence() -> None:
-    made = to_frames(np.full(161, 8, np.int16), Law.ALAW)
+    made = to_frames(np.full(161, 8, np.int16), Coding.ALAW)
     assert made.shape == (2, 160)
     assert made[1, 1:].tolist() == [0xD5] * 159
-    assert to_frames(np.zeros(0, np.int16), Law.ULAW).shape == (0, 160)
+    assert to_frames(np.zeros(0, np.int16), Coding.ULAW).shape == (0, 160)

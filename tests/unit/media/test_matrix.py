@@ -6,7 +6,7 @@ import numpy as np
 
 from callwright.media import g711, rtp
 from callwright.media.arena import Arena
-from callwright.media.g711 import Law
+from callwright.media.codec import Coding
 from callwright.media.matrix import Playout
 
 
@@ -15,16 +15,16 @@ def playout() -> tuple[Playout, Arena]:
     return Playout(8, arena), arena
 
 
-def connected(rows: list[int], law: Law = Law.ALAW) -> tuple[Playout, Arena]:
+def connected(rows: list[int], law: Coding = Coding.ALAW) -> tuple[Playout, Arena]:
     made, arena = playout()
     for row in rows:
         made.attach(row, ssrc=1000 + row, sequence=65534, timestamp=2**32 - 160)
-        made.set_stream(row, law=law, payload_type=8 if law is Law.ALAW else 0, sending=True)
+        made.set_stream(row, coding=law, payload_type=8 if law is Coding.ALAW else 0, sending=True)
     return made, arena
 
 
 def packets(made: Playout) -> list[rtp.Packet]:
-    parsed = [rtp.parse(row.tobytes()) for row in made.packets[: len(made.rows)]]
+    parsed = [rtp.parse(row[:length].tobytes()) for row, length in zip(made.packets, made.lengths, strict=False)]
     return [packet for packet in parsed if packet is not None]
 
 
@@ -61,7 +61,7 @@ def test_a_run_is_sent_frame_by_frame_and_reported_with_its_last() -> None:
 
 
 def test_a_row_at_rest_sends_silence_and_tells_what_was_left() -> None:
-    made, arena = connected([1], Law.ULAW)
+    made, arena = connected([1], Coding.ULAW)
     run = arena.store(np.full((4, 160), 9, np.uint8))
     assert run is not None
     made.play(1, run.start, run.frames)
@@ -82,12 +82,12 @@ def test_a_row_that_does_not_send_stands_still() -> None:
     made, arena = connected([1])
     run = arena.store(np.full((2, 160), 9, np.uint8))
     assert run is not None
-    made.set_stream(1, law=Law.ALAW, payload_type=8, sending=False)
+    made.set_stream(1, coding=Coding.ALAW, payload_type=8, sending=False)
     made.play(1, run.start, run.frames)
     assert made.tick().tolist() == []
     made.detach(1)
     made.attach(1, ssrc=7, sequence=0, timestamp=0)
-    made.set_stream(1, law=Law.ALAW, payload_type=8, sending=True)
+    made.set_stream(1, coding=Coding.ALAW, payload_type=8, sending=True)
     assert made.tick().tolist() == []
     assert packets(made)[0].payload == b"\xd5" * 160
 
@@ -102,14 +102,14 @@ def test_missed_ticks_move_the_timestamps_of_those_who_send() -> None:
 def test_what_was_sent_can_be_heard_again() -> None:
     made, arena = connected([2])
     made.attach(4, ssrc=1, sequence=0, timestamp=0)
-    made.set_stream(4, law=Law.ULAW, payload_type=0, sending=True)
-    octets = g711.encode(np.full((1, 160), 1000, np.int16), Law.ULAW)
+    made.set_stream(4, coding=Coding.ULAW, payload_type=0, sending=True)
+    octets = g711.encode(np.full((1, 160), 1000, np.int16), Coding.ULAW)
     run = arena.store(octets)
     assert run is not None
     made.play(4, run.start, 1)
     made.tick()
     sound = made.sound_sent(np.array([1, 2, 4, 6]))
-    assert sound[:, 0].tolist() == [0, 8, int(g711.decode(octets, Law.ULAW)[0, 0]), 0]
+    assert sound[:, 0].tolist() == [0, 8, int(g711.decode(octets, Coding.ULAW)[0, 0]), 0]
 
 
 def test_nothing_sent_is_nothing_heard() -> None:
@@ -123,11 +123,13 @@ def test_what_another_far_end_says_is_sent_where_nothing_is_played() -> None:
     run = arena.store(np.full((1, 160), 9, np.uint8))
     assert run is not None
     made.play(2, run.start, 1)
-    made.set_stream(5, law=Law.ULAW, payload_type=0, sending=True)
+    made.set_stream(5, coding=Coding.ULAW, payload_type=0, sending=True)
     voices = np.repeat(np.array([[1000], [2000], [3000], [4000]], np.int16), 160, axis=1)
     made.tick()
     made.overlay(np.array([1, 2, 3, 5]), voices)
-    alaw, ulaw = (int(g711.encode(np.array([value], np.int16), Law(law))[0]) for value, law in ((1000, 1), (4000, 0)))
+    alaw, ulaw = (
+        int(g711.encode(np.array([value], np.int16), Coding(law))[0]) for value, law in ((1000, 1), (4000, 0))
+    )
     assert [set(packet.payload) for packet in packets(made)] == [{alaw}, {9}, {ulaw}]
     made.tick()
     made.overlay(np.array([2]), voices[1:2])

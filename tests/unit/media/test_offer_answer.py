@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from callwright.media import sdp
-from callwright.media.codec import PCMA, PCMU, Codec
+from callwright.media.codec import G722, L16, PCMA, PCMU, Codec
 from callwright.media.offer_answer import Agreed, Direction, NothingInCommon, answer, choose, codecs_named, offer
 
 HEAD = "v=0\r\no=- 1 1 IN IP4 192.0.2.5\r\ns=-\r\nc=IN IP4 192.0.2.5\r\nt=0 0\r\n"
@@ -132,6 +132,26 @@ def test_the_peers_packet_length_is_noted_when_it_makes_sense(text: str, ptime: 
     assert choose(described("m=audio 4000 RTP/AVP 8", f"a=ptime:{text}")).ptime_ms == ptime
 
 
+@pytest.mark.parametrize(("lines", "ptime"), [(("a=maxptime:10",), 10), (("a=ptime:60", "a=maxptime:40"), 40)])
+def test_packets_are_never_longer_than_the_peer_allows(lines: tuple[str, ...], ptime: int) -> None:
+    assert choose(described("m=audio 4000 RTP/AVP 8", *lines)).ptime_ms == ptime
+
+
+def test_wideband_and_linear_sound_are_offered_by_name() -> None:
+    offered = offer("192.0.2.1", 20000, (G722, L16, PCMA))
+    assert b"m=audio 20000 RTP/AVP 9 96 8 101\r\na=rtpmap:9 G722/8000\r\na=rtpmap:96 L16/8000\r\n" in offered
+    assert choose(described("m=audio 4000 RTP/AVP 9"), (G722, PCMA)).codec == G722
+    agreed = answer(offered, "192.0.2.2", 30000, (PCMA, L16)).agreed
+    assert agreed.codec == L16
+    assert choose(described("m=audio 4000 RTP/AVP 97", "a=rtpmap:97 l16/8000/1"), (L16,)).codec == Codec("L16", 97)
+
+
+@pytest.mark.parametrize("encoding", ["L16/16000", "L16/8000/2", "L16/44100", "G722/16000"])
+def test_rates_and_stereo_we_do_not_take_are_not_agreed(encoding: str) -> None:
+    with pytest.raises(NothingInCommon):
+        choose(described("m=audio 4000 RTP/AVP 97", f"a=rtpmap:97 {encoding}"), (G722, L16))
+
+
 def test_directions_mirror() -> None:
     assert [each.mirrored for each in Direction] == [
         Direction.SENDRECV,
@@ -148,7 +168,7 @@ def test_the_order_of_an_offer_is_ours_to_choose() -> None:
     assert codecs_named([" PCMA "]) == (PCMA,)
 
 
-@pytest.mark.parametrize("names", [[], ["G722"], ["PCMA", "pcma"], ["PCMA", ""]])
+@pytest.mark.parametrize("names", [[], ["G729"], ["PCMA", "pcma"], ["PCMA", ""]])
 def test_codecs_we_do_not_speak_or_that_are_named_twice_are_refused(names: list[str]) -> None:
-    with pytest.raises(ValueError, match="we speak PCMA and PCMU"):
+    with pytest.raises(ValueError, match="we speak PCMA, PCMU, "):
         codecs_named(names)

@@ -12,7 +12,7 @@ COMMANDS: list[wire.Command] = [
     wire.Configure(host="127.0.0.1", first_port=2, end_port=4, no_rtp_s=10.0),
     wire.OpenLeg(leg=1),
     wire.ConnectLeg(
-        leg=1, host="127.0.0.1", port=9, law="PCMA", payload=8, dtmf_payload=None, send=True, receive=False
+        leg=1, host="127.0.0.1", port=9, coding="PCMA", payload=8, dtmf_payload=None, send=True, receive=False
     ),
     wire.Play(leg=1, playback=2, sounds=[SoundFile("a.wav"), Keys("1"), Silence(20), Tone((400.0, 450.0), 100)]),
     wire.CloseLeg(leg=1),

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from callwright.media import g711, rtp
-from callwright.media.codec import FRAME_SAMPLES
-from callwright.media.g711 import Law, Pcm
+from callwright.media.codec import FRAME_SAMPLES, Coding
+from callwright.media.g711 import Pcm
 from callwright.media.jitter import DELAY_FRAMES, RING_FRAMES
 from callwright.media.reception import Heard, Reception
 
@@ -19,7 +19,7 @@ ROW = 3
 def reception(*, listening: bool = True, event_types: tuple[int, ...] = (101,)) -> Reception:
     made = Reception(6)
     made.attach(ROW)
-    made.set_stream(ROW, law=Law.ALAW, payload_type=8, event_types=event_types)
+    made.set_stream(ROW, coding=Coding.ALAW, payload_type=8, event_types=event_types)
     made.listen(ROW, listening)
     return made
 
@@ -31,13 +31,13 @@ def frame(number: int) -> rtp.Packet:
         sequence=(65530 + number) & 0xFFFF,
         timestamp=(2**32 - 500 + 160 * number) & 0xFFFFFFFF,
         ssrc=77,
-        payload=g711.encode(np.full(160, value(number), np.int16), Law.ALAW).tobytes(),
+        payload=g711.encode(np.full(160, value(number), np.int16), Coding.ALAW).tobytes(),
     )
 
 
 def value(number: int) -> int:
     exact = 264 + 16 * (number % 500)
-    return int(g711.decode(g711.encode(np.array([exact], np.int16), Law.ALAW), Law.ALAW)[0])
+    return int(g711.decode(g711.encode(np.array([exact], np.int16), Coding.ALAW), Coding.ALAW)[0])
 
 
 def feed(made: Reception, packets: Iterable[rtp.Packet], now: float = 0.0) -> list[Heard]:
@@ -85,7 +85,7 @@ def test_packets_may_have_any_length() -> None:
     whole = np.repeat(np.array([value(0), value(1), value(2)], np.int16), 160)
     at = 0
     for number, length in enumerate((80, 240, 160)):
-        payload = g711.encode(whole[at : at + length], Law.ALAW).tobytes()
+        payload = g711.encode(whole[at : at + length], Coding.ALAW).tobytes()
         packet = rtp.Packet(payload_type=8, sequence=number, timestamp=at, ssrc=7, payload=payload)
         for index in feed(made, [packet])[0].unusual:
             assert index == 0
@@ -106,16 +106,16 @@ def test_headers_with_extensions_are_handed_back() -> None:
 
 def test_the_other_law_is_understood_at_any_time() -> None:
     made = reception()
-    payload = g711.encode(np.full(160, 1000, np.int16), Law.ULAW).tobytes()
+    payload = g711.encode(np.full(160, 1000, np.int16), Coding.ULAW).tobytes()
     feed(made, [frame(0), rtp.Packet(payload_type=0, sequence=65531, timestamp=2**32 - 340, ssrc=77, payload=payload)])
     read(made, DELAY_FRAMES + 1)
-    assert values(read(made, 1)) == [int(g711.decode(np.frombuffer(payload, np.uint8)[:1], Law.ULAW)[0])]
+    assert values(read(made, 1)) == [int(g711.decode(np.frombuffer(payload, np.uint8)[:1], Coding.ULAW)[0])]
 
 
 def test_a_dynamic_payload_type_means_what_was_agreed() -> None:
     made = reception()
-    made.set_stream(ROW, law=Law.ULAW, payload_type=98, event_types=())
-    payload = g711.encode(np.full(160, 1000, np.int16), Law.ULAW).tobytes()
+    made.set_stream(ROW, coding=Coding.ULAW, payload_type=98, event_types=())
+    payload = g711.encode(np.full(160, 1000, np.int16), Coding.ULAW).tobytes()
     feed(made, [rtp.Packet(payload_type=98, sequence=1, timestamp=0, ssrc=77, payload=payload)])
     assert values(read(made, DELAY_FRAMES + 1))[-1] == pytest.approx(1000, abs=20)
 
@@ -206,7 +206,7 @@ def test_packets_of_other_lengths_are_taken_many_at_a_time(samples: int) -> None
     made = reception()
     whole = np.repeat(np.array([value(number) for number in range(12)], np.int16), 160)
     for number in range(len(whole) // samples):
-        payload = g711.encode(whole[number * samples : (number + 1) * samples], Law.ALAW).tobytes()
+        payload = g711.encode(whole[number * samples : (number + 1) * samples], Coding.ALAW).tobytes()
         packet = rtp.Packet(payload_type=8, sequence=number, timestamp=number * samples, ssrc=7, payload=payload)
         assert not len(feed(made, [packet])[0].unusual)
     assert values(read(made, DELAY_FRAMES + 12))[DELAY_FRAMES:] == [value(number) for number in range(12)]

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import ctypes
+
 import numpy as np
 import pytest
 from tests.support.audio import sine
 
 from callwright.media.g711 import Pcm
+from callwright.media.helper import HELPER
 from callwright.media.recording import BEFORE_FRAMES, MUTED_BACK_FRAMES, MUTED_ON_FRAMES, Recordings, Tapes
 
+needs_helper = pytest.mark.skipif(HELPER is None, reason="the C helper is not there")
+BOTH = pytest.mark.parametrize("helper", [None, pytest.param(HELPER, marks=needs_helper)], ids=["Python", "C"])
 ROW = 2
 ROWS = np.array([ROW])
 SILENT = np.zeros(160, np.int16)
@@ -51,9 +56,9 @@ def test_a_recording_begins_a_little_before_its_first_sound() -> None:
     assert np.array_equal(sound[(BEFORE_FRAMES - 3) * 160 :], np.tile(LOUD, 20))
 
 
-def test_sound_from_the_start_is_kept_whole_in_blocks_of_a_second() -> None:
+def test_sound_from_the_start_is_kept_whole_in_blocks_of_half_a_second() -> None:
     desk = Desk().feed(LOUD, 125)
-    assert [len(samples) for samples in desk.kept] == [8000, 8000]
+    assert [len(samples) for samples in desk.kept] == [4000] * 5
     assert desk.frames() == 125
     assert np.array_equal(np.concatenate(desk.kept), np.tile(LOUD, 125))
 
@@ -98,8 +103,9 @@ def test_rows_are_active_between_start_and_stop() -> None:
     assert recordings.rows.tolist() == [3]
 
 
-def test_a_tape_has_both_directions_side_by_side() -> None:
-    tapes = Tapes(4)
+@BOTH
+def test_a_tape_has_both_directions_side_by_side(helper: ctypes.CDLL | None) -> None:
+    tapes = Tapes(4, helper)
     tapes.start(ROW)
     blocks = []
     for _ in range(60):
@@ -118,9 +124,10 @@ def tape_of(tapes: Tapes, frames: int) -> list[Pcm]:
     ]
 
 
+@BOTH
 @pytest.mark.parametrize("down_at", [2, 30, 53, 56, 110])
-def test_a_muted_tape_lacks_a_moment_before_and_a_moment_after(down_at: int) -> None:
-    tapes = Tapes(4)
+def test_a_muted_tape_lacks_a_moment_before_and_a_moment_after(down_at: int, helper: ctypes.CDLL | None) -> None:
+    tapes = Tapes(4, helper)
     tapes.start(ROW)
     kept = tape_of(tapes, down_at)
     tapes.mute(ROW)
@@ -133,8 +140,9 @@ def test_a_muted_tape_lacks_a_moment_before_and_a_moment_after(down_at: int) -> 
     assert silent == list(range(max(down_at - MUTED_BACK_FRAMES, 0), down_at + 7 + MUTED_ON_FRAMES))
 
 
-def test_a_tape_begins_unmuted_whatever_was_on_its_row_before() -> None:
-    tapes = Tapes(4)
+@BOTH
+def test_a_tape_begins_unmuted_whatever_was_on_its_row_before(helper: ctypes.CDLL | None) -> None:
+    tapes = Tapes(4, helper)
     tapes.start(ROW)
     tapes.mute(ROW)
     tape_of(tapes, 3)
@@ -144,8 +152,9 @@ def test_a_tape_begins_unmuted_whatever_was_on_its_row_before() -> None:
     assert tapes.stop(ROW).all(axis=1).any()
 
 
-def test_tapes_begun_together_do_not_fill_their_blocks_together() -> None:
-    tapes = Tapes(40)
+@BOTH
+def test_tapes_begun_together_do_not_fill_their_blocks_together(helper: ctypes.CDLL | None) -> None:
+    tapes = Tapes(40, helper)
     rows = np.arange(40)
     for row in rows.tolist():
         tapes.start(row)

@@ -66,6 +66,7 @@ def test_session_lines_after_the_origin_may_come_in_any_order() -> None:
         (b"m=audio 70000 RTP/AVP 0\r\n", "impossible port"),
         (b"m=audio -1 RTP/AVP 0\r\n", "impossible port"),
         ("m=audio ٣ RTP/AVP 0\r\n".encode(), "impossible port"),
+        (b"m=audio 1 RTP/AVP 0\r\nm=vi\0deo 2 RTP/AVP 31\r\n", "no word of it may have"),
         (b"c=IN IP9 1.2.3.4\r\nm=audio 1 RTP/AVP 0\r\n", "c= line"),
         (b"c=1.2.3.4\r\nm=audio 1 RTP/AVP 0\r\n", "c= line"),
         (b"m=audio 1 RTP/AVP 0\r\n" * 65, "more than 64"),

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from callwright.media.arena import Arena
+from callwright.media.codec import Coding
 from callwright.media.dtmf import KeySender
-from callwright.media.g711 import Law
 from callwright.media.matrix import Playout
 from callwright.media.sounds import Keys, Silence, SoundFile
 from callwright.media_worker.player import Player, Playlist
 from callwright.media_worker.sounds import CachedSound, Loadable, SoundCache, SoundError, Taker
 
-SILENCE = {Law.ALAW: 0xD5, Law.ULAW: 0xFF}
+SILENCE = {Coding.ALAW: 0xD5, Coding.ULAW: 0xFF}
 
 
 class HandedCache:
@@ -23,10 +23,10 @@ class HandedCache:
 
     def __init__(self, arena: Arena) -> None:
         self.arena = arena
-        self.asked: list[tuple[Loadable, Law, Taker]] = []
+        self.asked: list[tuple[Loadable, Coding, Taker]] = []
         self.pinned = 0
 
-    def request(self, sound: Loadable, law: Law, taker: Taker) -> None:
+    def request(self, sound: Loadable, law: Coding, taker: Taker) -> None:
         self.asked.append((sound, law, taker))
 
     def release(self, sound: CachedSound) -> None:
@@ -40,7 +40,7 @@ class HandedCache:
                 continue
             octet = int(sound.path) if isinstance(sound, SoundFile) else 99
             run = self.arena.store(
-                np.full((octet if octet < 99 else 1, 160), octet + 100 * (law == Law.ULAW), np.uint8)
+                np.full((octet if octet < 99 else 1, 160), octet + 100 * (law == Coding.ULAW), np.uint8)
             )
             assert run is not None
             self.pinned += 1
@@ -59,11 +59,11 @@ class Stage:
         self.player = Player(0, self.playout, cast(SoundCache, self.cache), self.keys)
         self.ended: list[tuple[int, str]] = []
         if connected:
-            self.connect(Law.ALAW, events=events)
+            self.connect(Coding.ALAW, events=events)
 
-    def connect(self, law: Law, *, events: bool = True) -> None:
+    def connect(self, law: Coding, *, events: bool = True) -> None:
         self.player.hold()
-        self.playout.set_stream(0, law=law, payload_type=0, sending=True)
+        self.playout.set_stream(0, coding=law, payload_type=0, sending=True)
         self.player.set_stream(law, events=events)
 
     def playlist(self, number: int, *sounds: SoundFile | Silence | Keys) -> Playlist:
@@ -113,7 +113,7 @@ def test_nothing_begins_before_the_leg_is_connected() -> None:
     stage = Stage(connected=False)
     stage.play(1, SoundFile("2"))
     assert stage.cache.asked == []
-    stage.connect(Law.ALAW)
+    stage.connect(Coding.ALAW)
     stage.cache.deliver()
     assert stage.ticks(3) == "22."
 
@@ -215,7 +215,7 @@ def test_another_law_is_fetched_and_the_sound_goes_on_where_it_was() -> None:
     stage.play(1, SoundFile("5"))
     stage.cache.deliver()
     assert stage.ticks(2) == "55"
-    stage.connect(Law.ULAW)
+    stage.connect(Coding.ULAW)
     assert stage.ticks(1) == "."
     stage.cache.deliver()
     assert stage.ticks(5) == "fff.."
@@ -226,8 +226,8 @@ def test_another_law_is_fetched_and_the_sound_goes_on_where_it_was() -> None:
 def test_the_law_may_change_while_sounds_are_fetched() -> None:
     stage = Stage()
     stage.play(1, SoundFile("2"))
-    stage.connect(Law.ULAW)
-    stage.connect(Law.ALAW)
+    stage.connect(Coding.ULAW)
+    stage.connect(Coding.ALAW)
     assert len(stage.cache.asked) == 3
     stage.cache.deliver()
     assert stage.ticks(4) == "22.."
@@ -240,7 +240,7 @@ def test_a_re_invite_of_the_same_law_changes_nothing() -> None:
     stage.play(1, SoundFile("5"))
     stage.cache.deliver()
     assert stage.ticks(2) == "55"
-    stage.connect(Law.ALAW)
+    stage.connect(Coding.ALAW)
     assert stage.ticks(4) == "555."
 
 

@@ -45,6 +45,7 @@ def test_every_word_of_the_vocabulary_is_understood() -> None:
                 says_keys: true
                 patience: 30
                 hang_up_after: 60
+                on_hold: true
                 digest: {user: u, password: p}
             """
         )
@@ -70,6 +71,7 @@ def test_every_word_of_the_vocabulary_is_understood() -> None:
             says_keys=True,
             patience_s=30.0,
             hang_up_after_s=60.0,
+            on_hold=True,
             digest=Digest(user="u", password="p"),
         ),
     )

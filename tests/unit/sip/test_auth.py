@@ -104,6 +104,18 @@ def test_a_refused_answer_is_final_unless_stale_and_stale_has_a_limit() -> None:
     assert answerer.learn(plain, {})
 
 
+def test_a_second_challenge_by_another_algorithm_is_answered_once() -> None:
+    answerer = Answerer(MUFASA, lambda: "0" * 32)
+    tried: dict[str, int] = {}
+    assert answerer.learn(challenged(make_challenge(realm="r", nonce="1")), tried)
+    stronger = challenged(make_challenge(realm="r", nonce="2", algorithm="SHA-256"))
+    assert answerer.learn(stronger, tried)
+    [(_, answer)] = answerer.pairs("A", "sip:h")
+    assert "algorithm=SHA-256" in answer
+    assert not answerer.learn(stronger, tried)
+    assert not answerer.learn(challenged(make_challenge(realm="r", nonce="3")), tried)
+
+
 def test_without_credentials_or_a_known_scheme_there_is_nothing_to_answer() -> None:
     assert not Answerer(None, lambda: "0").learn(challenged(make_challenge(realm="r", nonce="1")), {})
     assert Answerer(None, lambda: "0").pairs("A", "sip:h") == []

@@ -41,6 +41,12 @@ def test_a_status_line_may_lack_its_reason() -> None:
         assert message.reason == ""
 
 
+@pytest.mark.parametrize("end", [b"\r", b"\n"])
+def test_a_bare_line_end_in_a_reason_is_refused(end: bytes) -> None:
+    with pytest.raises(SipParseError, match="not a status line"):
+        parse_message(b"SIP/2.0 200 OK" + end + b"SIP/2.0 486 Busy" + OK[OK.index(b"\r\n") :])
+
+
 def test_what_trails_the_body_and_line_ends_in_front_are_ignored() -> None:
     assert parse_message(b"\r\n\r\n" + INVITE + b"trailing") == parse_message(INVITE)
 

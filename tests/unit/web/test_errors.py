@@ -8,7 +8,7 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 
 from callwright.db.errors import DatabaseUnavailable
-from callwright.outbound.queue import UniqueIdConflict
+from callwright.outbound.intake import UniqueIdConflict
 from callwright.outbound.request import Problem, ProblemKind, RequestProblems
 from callwright.values.errors import InternalError, OutsideError, RequestError
 from callwright.web.errors import answer, as_problem, invalid, json_answer, missing, problem, wants_html, zero

@@ -54,6 +54,44 @@ def test_members_of_a_json_object_are_parameters_and_lists_stay_json_text() -> N
     assert found.values == {"unique_id": ["x\u00fc"], "count": ["3"], "rest_calls": ['[{"to": "sip:a@b"}]']}
 
 
+def test_a_json_body_gives_text_as_text_and_other_kinds_only_where_they_are_taken() -> None:
+    body = b'{"service_refs": {"a": 1}, "unique_id": 7, "count": 3, "rest_calls": {"to": "sip:a@b"}, "fax": true}'
+    found = read_parameters(b"", "application/json", body)
+    assert found.one("count", also=("number",)) == "3"
+    assert found.one("rest_calls", "outbound_parameters", also=("object", "array")) == '{"to": "sip:a@b"}'
+    for name, why in (("service_refs", "must be a string"), ("unique_id", "must be a string"), ("fax", "a string")):
+        with pytest.raises(HttpProblem, match=why):
+            found.required(name)
+    with pytest.raises(HttpProblem, match="must be a string or a number"):
+        found.one("rest_calls", also=("number",))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"a": "1", "a": "1"}',
+        b'{"a": 123, "a": 12}',
+        b'{"a": 12, "b": [1, {"a": "}"}], "\\u0061" : 123}',
+        b'{"a": null, "a": "x"}',
+    ],
+)
+def test_a_name_that_comes_twice_in_a_json_body_is_a_repeated_parameter(body: bytes) -> None:
+    with pytest.raises(HttpProblem) as raised:
+        read_parameters(b"", "application/json", body)
+    assert (raised.value.number, raised.value.text) == ("0003", "Parameter given more than once: a")
+
+
+def test_a_byte_order_mark_before_a_body_is_no_part_of_it() -> None:
+    mark = b"\xef\xbb\xbf"
+    assert read_parameters(b"", "application/json", mark + b'{"a": "1"}').one("a") == "1"
+    assert read_parameters(b"", FORM, mark + b"a=1").one("a") == "1"
+
+
+def test_escaped_slashes_of_either_case_are_slashes_and_nothing_else_changes() -> None:
+    found = read_parameters(b"a=x%2Fy%2fz%252F%25%2F&b=%4%2F1%C3%BC", "", b"")
+    assert found.values == {"a": ["x/y/z%2F%/"], "b": ["%4/1\u00fc"]}
+
+
 def test_an_empty_body_is_fine_whatever_its_content_type() -> None:
     assert read_parameters(b"a=1", "application/json", b"").one("a") == "1"
     assert read_parameters(b"a=1", "image/png", b"").one("a") == "1"

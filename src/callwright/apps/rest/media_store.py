@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import count
 from pathlib import Path
+from time import monotonic
 
 from callwright.apps.rest.media_names import media_name_fault, recording_name
 from callwright.values.errors import InternalError
 from callwright.values.ids import AccountId
+
+SEEN_S = 1.0  # how long a sound that was there is taken to be there still: playing it tells if it is not
+_MOST_SEEN = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,10 +22,11 @@ class MediaStore:
     """The folder of one account below the node's media folder."""
 
     folder: Path
+    _seen: dict[str, float] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def of(cls, media_root: Path, account: AccountId) -> MediaStore:
-        return cls(folder=media_root / str(account))
+        return _store(media_root, account)
 
     def path(self, name: str) -> Path:
         """Return where the file of this name is. A name that was not checked when it came in is our bug."""
@@ -29,7 +35,15 @@ class MediaStore:
         return self.folder / name.lstrip("/")
 
     async def has(self, name: str) -> bool:
-        return await asyncio.to_thread(self.path(name).is_file)
+        path = self.path(name)
+        if self._seen.get(name, 0.0) > monotonic():
+            return True
+        if not await asyncio.to_thread(path.is_file):
+            return False
+        if len(self._seen) >= _MOST_SEEN:
+            self._seen.clear()
+        self._seen[name] = monotonic() + SEEN_S
+        return True
 
     async def new_recording(self, at: float, instance: str) -> tuple[str, str]:
         """Return the name and the path of a recording that begins now; the file exists, so the name is taken."""
@@ -46,3 +60,8 @@ class MediaStore:
                 continue
             return name, str(path)
         raise AssertionError("counting never ends")
+
+
+@lru_cache(maxsize=1024)
+def _store(media_root: Path, account: AccountId) -> MediaStore:
+    return MediaStore(folder=media_root / str(account))

@@ -7,6 +7,7 @@ new page supersedes what is left of the old one. The error page is given out onc
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import Generic, Protocol, TypeVar
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
@@ -62,12 +63,10 @@ class Pages(Generic[ActionT]):
 
     def resolve(self, page: Page) -> Page:
         """Return the page with an absolute URL, resolved against the page whose actions are running."""
-        fault = url_fault(page.url)
-        url = "" if fault else urljoin(self._base, page.url.strip())
-        fault = fault or url_fault(url) or (None if urlsplit(url).hostname else "names no host")
+        url, fault = _resolved(self._base, page.url)
         if fault is not None:
             raise Problem(ProblemKind.INVALID_ACTION, f"the page '{shown_url(page.url)}' {fault}")
-        return replace(page, url=url)
+        return page if url == page.url else replace(page, url=url)
 
     def take_error_page(self) -> Page | None:
         """Return the error page the first time, if there is one; None ever after."""
@@ -75,6 +74,16 @@ class Pages(Generic[ActionT]):
         return page
 
 
+@lru_cache(maxsize=1024)
+def _resolved(base: str, url: str) -> tuple[str, str | None]:
+    """Return an absolute URL and what is wrong with it."""
+    if fault := url_fault(url):
+        return "", fault
+    absolute = urljoin(base, url.strip())
+    return absolute, url_fault(absolute) or (None if urlsplit(absolute).hostname else "names no host")
+
+
+@lru_cache(maxsize=1024)
 def shown_url(url: str) -> str:
     """Return a URL fit for logs and messages: without user name and password."""
     try:

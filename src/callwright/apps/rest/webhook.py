@@ -9,11 +9,16 @@ that is connected to, redirects included.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
+import ssl
 from base64 import b64encode
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import lru_cache
+from http.cookies import CookieError, SimpleCookie
+from ipaddress import ip_address
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
@@ -27,6 +32,7 @@ from yarl import URL
 from callwright.accounts.service import Method, Page
 from callwright.apps.rest.addresses import AddressPolicy
 from callwright.apps.rest.document import MAX_RESPONSE_BYTES
+from callwright.apps.rest.exchange import ExchangeFailed, HeadersFound, exchange, request_bytes
 from callwright.apps.rest.fields import url_fault
 from callwright.apps.rest.media_cache import MAX_MEDIA_BYTES, MediaCache, freshness_of
 from callwright.apps.rest.pages import shown_url
@@ -35,26 +41,17 @@ from callwright.apps.rest.problem import Problem, ProblemKind
 CONNECT_TIMEOUT_S = 10.0
 TOTAL_TIMEOUT_S = 30.0
 MAX_HTTP_REDIRECTS = 5
-MAX_HEAD_LINE_BYTES = 32 * 1024  # web frameworks send cookies and policies of many kilobytes
+NAMES_KNOWN_S = 10.0
 RETRY_PAUSE_S = 0.3
 USER_AGENT = "callwright"
 
 _REDIRECTS = {301, 302, 303, 307, 308}
 _REDIRECTS_KEEPING_METHOD = {307, 308}
-_READ_BYTES = 64 * 1024
-_BROKE = "the connection broke before the answer was complete"
+_MOST_NAMES_KNOWN = 10_000
 
 
 class AddressRefused(OSError):
     """The host of a page is at an address where pages may not be."""
-
-
-class _Failed(Exception):
-    """An exchange failed; ``unsent`` is true when no byte of the request can have been sent."""
-
-    def __init__(self, detail: str, *, unsent: bool = False) -> None:
-        super().__init__(detail)
-        self.unsent = unsent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +76,20 @@ class PageRefused(Problem):
 class _Answer:
     url: str
     status: int
-    headers: Mapping[str, str]
+    headers: HeadersFound
     body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Target:
+    """A URL taken apart: ``target`` is path and query as they are sent, ``host`` a name or an address."""
+
+    url: URL
+    host: str
+    port: int
+    target: str
+    authority: str
+    authorization: str
 
 
 class GuardedResolver(AbstractResolver):
@@ -112,17 +121,19 @@ class PageClient:
     def __init__(
         self,
         policy: AddressPolicy,
-        connector: aiohttp.TCPConnector,
+        resolver: AbstractResolver,
         cache: MediaCache,
         *,
         connect_timeout_s: float,
         total_timeout_s: float,
     ) -> None:
         self.policy = policy
-        self.connector = connector
         self.cache = cache
         self.connect_timeout_s = connect_timeout_s
         self.total_timeout_s = total_timeout_s
+        self.tls = ssl.create_default_context()
+        self._resolver = resolver
+        self._known: dict[tuple[str, int], tuple[float, list[str]]] = {}
 
     @classmethod
     async def open(
@@ -134,17 +145,32 @@ class PageClient:
         connect_timeout_s: float = CONNECT_TIMEOUT_S,
         total_timeout_s: float = TOTAL_TIMEOUT_S,
     ) -> Self:
-        connector = aiohttp.TCPConnector(
-            resolver=GuardedResolver(policy, resolver or aiohttp.ThreadedResolver()),
-            force_close=True,
-            limit=0,
-            ttl_dns_cache=10,
-        )
         cache = await asyncio.to_thread(MediaCache, media_cache)
-        return cls(policy, connector, cache, connect_timeout_s=connect_timeout_s, total_timeout_s=total_timeout_s)
+        guarded = GuardedResolver(policy, resolver or aiohttp.ThreadedResolver())
+        return cls(policy, guarded, cache, connect_timeout_s=connect_timeout_s, total_timeout_s=total_timeout_s)
+
+    async def addresses(self, host: str, port: int) -> list[str]:
+        """Return the addresses of a host that pages may be at; raise ``ExchangeFailed`` when there are none."""
+        if _is_address(host):
+            if refusal := self.policy.refusal(host):
+                raise ExchangeFailed(refusal)
+            return [host]
+        known = self._known.get((host, port))
+        if known is not None and monotonic() < known[0]:
+            return known[1]
+        try:
+            found = [one["host"] for one in await self._resolver.resolve(host, port)]
+        except AddressRefused as refused:
+            raise ExchangeFailed(str(refused)) from refused
+        except OSError as error:
+            raise ExchangeFailed(f"the host '{host}' was not found", unsent=True) from error
+        if len(self._known) >= _MOST_NAMES_KNOWN:
+            self._known.clear()
+        self._known[host, port] = monotonic() + NAMES_KNOWN_S, found
+        return found
 
     async def close(self) -> None:
-        await self.connector.close()
+        await self._resolver.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -157,30 +183,15 @@ class PageClient:
     @asynccontextmanager
     async def session(self, *, cache_scope: str = "") -> AsyncIterator[PageSession]:
         """Open the session of one instance. Sounds from pages are shared by the sessions of one ``cache_scope``."""
-        http = aiohttp.ClientSession(
-            connector=self.connector,
-            connector_owner=False,
-            cookie_jar=aiohttp.CookieJar(unsafe=True),  # pages at bare IP addresses may have sessions too
-            auto_decompress=False,
-            max_line_size=MAX_HEAD_LINE_BYTES,
-            max_field_size=MAX_HEAD_LINE_BYTES,
-            timeout=aiohttp.ClientTimeout(total=None, connect=self.connect_timeout_s),
-            # Compression is not asked for: a small answer that unfolds to gigabytes is somebody's attack.
-            headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
-            middlewares=(_just_once,),
-        )
-        try:
-            yield PageSession(self, http, cache_scope)
-        finally:
-            await http.close()
+        yield PageSession(self, cache_scope)
 
 
 class PageSession:
     """The requests of one instance. Everything that goes wrong is a ``Problem`` that says what and where."""
 
-    def __init__(self, client: PageClient, http: aiohttp.ClientSession, cache_scope: str) -> None:
+    def __init__(self, client: PageClient, cache_scope: str) -> None:
         self._client = client
-        self._http = http
+        self._cookies: aiohttp.CookieJar | None = None  # few applications have any
         self._cache_scope = cache_scope
 
     async def ask(self, page: Page, info: bytes) -> PageReply:
@@ -229,12 +240,12 @@ class PageSession:
             async with asyncio.timeout(self._client.total_timeout_s):
                 try:
                     return await self._follow(method, url, info, headers, max_bytes)
-                except _Failed as failed:
+                except ExchangeFailed as failed:
                     if not failed.unsent:
                         raise
                 await asyncio.sleep(RETRY_PAUSE_S)
                 return await self._follow(method, url, info, headers, max_bytes)
-        except _Failed as failed:
+        except ExchangeFailed as failed:
             raise _problem(method, url, str(failed)) from failed
         except TimeoutError as error:
             limit = f"no complete answer within {self._client.total_timeout_s:g} s"
@@ -246,7 +257,7 @@ class PageSession:
         for hop in range(MAX_HTTP_REDIRECTS + 1):
             try:
                 answer = await self._send(method, url, info, headers, max_bytes)
-            except _Failed as failed:
+            except ExchangeFailed as failed:
                 if hop:
                     failed.unsent = False  # the page itself has been asked
                 raise
@@ -254,99 +265,93 @@ class PageSession:
                 return answer
             location = answer.headers.get("Location", "")
             if not location:
-                raise _Failed(f"status {answer.status} without a Location")
+                raise ExchangeFailed(f"status {answer.status} without a Location")
             url = _redirected(url, location)
             if answer.status not in _REDIRECTS_KEEPING_METHOD:
                 method = "GET"
-        raise _Failed(f"more than {MAX_HTTP_REDIRECTS} HTTP redirects")
+        raise ExchangeFailed(f"more than {MAX_HTTP_REDIRECTS} HTTP redirects")
 
     async def _send(
         self, method: Method, url: str, info: bytes | None, headers: Mapping[str, str], max_bytes: int
     ) -> _Answer:
-        target, authorization = _target(url, info if method == "GET" else None)
-        refusal = self._refusal_of_literal(target.host or "")
-        if refusal:
-            raise _Failed(refusal)
-        sent = dict(headers) | ({"Authorization": authorization} if authorization else {})
+        target = _target(url) if method == "POST" or info is None else _target_with(url, info)
+        sent = [("Host", target.authority), ("User-Agent", USER_AGENT), *headers.items()]
+        # Compression is not asked for: a small answer that unfolds to gigabytes is somebody's attack.
+        sent.append(("Accept-Encoding", "identity"))
+        if target.authorization:
+            sent.append(("Authorization", target.authorization))
+        if self._cookies is not None and (cookies := self._cookies.filter_cookies(target.url)):
+            sent.append(("Cookie", "; ".join(f"{name}={one.coded_value}" for name, one in cookies.items())))
         body = info if method == "POST" else None
         if body is not None:
-            sent["Content-Type"] = "application/json; charset=UTF-8"
-        try:
-            async with self._http.request(method, target, data=body, headers=sent, allow_redirects=False) as response:
-                if response.headers.get("Content-Encoding", "identity").lower() != "identity":
-                    raise _Failed("the answer is compressed, though that was not asked for")
-                return _Answer(
-                    url=url,
-                    status=response.status,
-                    headers=response.headers,
-                    body=await _read(response, max_bytes),
-                )
-        except (aiohttp.ClientError, aiohttp.ServerTimeoutError) as error:
-            raise self._failed(error, target) from error
-        except ValueError as error:
-            raise _Failed(f"the URL or a header of the answer cannot be used: {error}") from error
+            sent.append(("Content-Type", "application/json; charset=UTF-8"))
+        answered = await exchange(
+            request_bytes(method, target.target, sent, body),
+            await self._client.addresses(target.host, target.port),
+            target.port,
+            tls=self._client.tls if target.url.scheme == "https" else None,
+            host=target.host,
+            connect_timeout_s=self._client.connect_timeout_s,
+            max_bytes=max_bytes,
+        )
+        if answered.cookies:
+            self._keep_cookies(answered.cookies, target.url)
+        if answered.headers.get("content-encoding", "identity").lower() != "identity":
+            raise ExchangeFailed("the answer is compressed, though that was not asked for")
+        return _Answer(url=url, status=answered.status, headers=answered.headers, body=answered.body)
 
-    def _refusal_of_literal(self, host: str) -> str | None:
-        """Check a host that is an address already: resolvers are not asked about those."""
-        is_literal = ":" in host or host.replace(".", "").isdigit()
-        return self._client.policy.refusal(host) if is_literal else None
-
-    def _failed(self, error: Exception, target: URL) -> _Failed:
-        where = f"{target.host}:{target.port}"
-        match error:
-            case aiohttp.ClientConnectorCertificateError():
-                return _Failed(f"the TLS certificate of {where} is not valid: {error.certificate_error}")
-            case aiohttp.ClientConnectorSSLError():
-                return _Failed(f"no TLS connection to {where}: {error.os_error.strerror or error.os_error}")
-            case aiohttp.ClientConnectorError(os_error=AddressRefused() as refused):
-                return _Failed(str(refused))
-            case aiohttp.ClientConnectorDNSError():
-                return _Failed(f"the host '{target.host}' was not found", unsent=True)
-            case aiohttp.ClientConnectorError():
-                return _Failed(f"no connection to {where}: {error.os_error.strerror or error.os_error}", unsent=True)
-            case aiohttp.ServerTimeoutError():
-                return _Failed(f"no connection to {where} within {self._client.connect_timeout_s:g} s")
-            case aiohttp.InvalidURL():
-                return _Failed("it is not a usable URL")
-            case aiohttp.ClientResponseError():
-                return _Failed(
-                    f"the answer is not HTTP, or a line of its head is longer than {MAX_HEAD_LINE_BYTES} bytes"
-                )
-            case aiohttp.ClientConnectionError() | aiohttp.ClientPayloadError():
-                return _Failed(_BROKE)
-            case _:
-                return _Failed(f"the request failed: {error}")
+    def _keep_cookies(self, given: Sequence[str], url: URL) -> None:
+        if self._cookies is None:
+            self._cookies = aiohttp.CookieJar(unsafe=True)  # pages at bare IP addresses may have sessions too
+        for one in given:
+            read = SimpleCookie()
+            with contextlib.suppress(CookieError):  # one that breaks the grammar is not kept
+                read.load(one)
+            self._cookies.update_cookies(read, url)
 
 
-async def _just_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    """Turn a broken connection into an error of ours: after one of its own, aiohttp would send a GET a second time."""
+def _is_address(host: str) -> bool:
     try:
-        return await handler(request)
-    except aiohttp.ClientConnectorError:
-        raise
-    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-        raise _Failed(_BROKE) from error
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
-async def _read(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
-    body = bytearray()
-    async for piece in response.content.iter_chunked(_READ_BYTES):
-        body += piece
-        if len(body) > max_bytes:
-            raise _Failed(f"the answer has more than {max_bytes} bytes")
-    return bytes(body)
-
-
-def _target(url: str, info: bytes | None) -> tuple[URL, str]:
-    """Return what to connect to and the Authorization header: user information never travels in the URL."""
+@lru_cache(maxsize=1024)
+def _target(url: str) -> _Target:
+    """Take a URL apart: user information never travels in it. Raise ``ExchangeFailed`` when it is of no use."""
     fault = url_fault(url)
     parts = urlsplit(url) if fault is None else urlsplit("")
     if fault is not None or not parts.hostname:
-        raise _Failed(f"the URL {fault or 'names no host'}")
+        raise ExchangeFailed(f"the URL {fault or 'names no host'}")
     userinfo, _, host = parts.netloc.rpartition("@")
-    bare = URL(urlunsplit((parts.scheme, host, parts.path or "/", parts.query, "")))
-    authorization = f"Basic {b64encode(unquote(userinfo).encode()).decode()}" if userinfo else ""
-    return (bare if info is None else with_instance_info(bare, info)), authorization
+    try:
+        bare = URL(urlunsplit((parts.scheme, host, parts.path or "/", parts.query, "")))
+    except ValueError as error:
+        raise ExchangeFailed(f"the URL cannot be used: {error}") from error
+    return _taken_apart(bare, f"Basic {b64encode(unquote(userinfo).encode()).decode()}" if userinfo else "")
+
+
+def _target_with(url: str, info: bytes) -> _Target:
+    """Take a URL apart, with ``instance_info`` in its query."""
+    bare = _target(url)
+    return _taken_apart(with_instance_info(bare.url, info), bare.authorization)
+
+
+def _taken_apart(url: URL, authorization: str) -> _Target:
+    host, port = url.raw_host, url.port
+    if not host or port is None:
+        raise ExchangeFailed("it is not a usable URL")
+    named = f"[{host}]" if ":" in host else host
+    return _Target(
+        url=url,
+        host=host,
+        port=port,
+        target=url.raw_path_qs,
+        authority=named if url.is_default_port() else f"{named}:{port}",
+        authorization=authorization,
+    )
 
 
 def with_instance_info(url: URL, info: bytes) -> URL:
@@ -363,7 +368,7 @@ def _redirected(url: str, location: str) -> str:
     try:
         after = urlsplit(urljoin(url, location))
     except ValueError as error:
-        raise _Failed(f"an HTTP redirect leads to something that is not a URL: {error}") from error
+        raise ExchangeFailed(f"an HTTP redirect leads to something that is not a URL: {error}") from error
     if (after.scheme, after.netloc) == (before.scheme, before.netloc.rpartition("@")[2]):
         after = after._replace(netloc=before.netloc)
     return urlunsplit(after)

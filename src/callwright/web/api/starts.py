@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from functools import partial
+from typing import cast
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -11,7 +11,6 @@ from starlette.responses import Response
 from callwright.accounts.account import AccountType
 from callwright.accounts.service import ApplicationKind, Service
 from callwright.outbound import queue
-from callwright.outbound.reasons import Reason
 from callwright.outbound.request import (
     StartRequest,
     digest,
@@ -19,11 +18,10 @@ from callwright.outbound.request import (
     parse_uas_starts,
     parse_unique_id,
 )
-from callwright.outbound.start import StartState, StartStatus
-from callwright.outbound.status_read import statuses
+from callwright.outbound.status_read import Asked
 from callwright.values.ids import ServiceReference
 from callwright.web.edge import Edge, off_loop, parameters_of
-from callwright.web.errors import json_answer, problem
+from callwright.web.errors import json_answer, json_bytes, problem
 from callwright.web.login import account_asking, either_asking, service_asking
 from callwright.web.params import Parameters
 
@@ -54,13 +52,13 @@ def _starts_asked_for(
     """Parse what is to be started, as the kind of the service says, and hash it."""
     if service.application is ApplicationKind.UAS:
         calls = parse_uas_starts(
-            count=parameters.one("count"),
+            count=parameters.one("count", also=("number",)),
             delimiter=parameters.one("delimiter"),
             outbound_parameters=parameters.one("outbound_parameters"),
             account_type=account_type,
         )
     else:
-        source = parameters.one("rest_calls", "outbound_parameters")
+        source = parameters.one("rest_calls", "outbound_parameters", also=("object", "array"))
         alias = source is not None and "rest_calls" not in parameters.values
         calls = parse_rest_calls(
             source, account_type=account_type, parameter="outbound_parameters" if alias else "rest_calls"
@@ -71,7 +69,8 @@ def _starts_asked_for(
 async def service_cancel(request: Request, edge: Edge) -> Response:
     """Cancel starts that nobody was dialled for yet; answer ``success``, ``failed`` or ``unknown`` for each."""
     asker = await either_asking(request, edge)
-    references = split_references((await parameters_of(request, edge)).required("service_refs"))
+    given = (await parameters_of(request, edge)).required("service_refs")
+    references = await off_loop(len(given), partial(split_references, given))
     now = edge.clock()
     answers = await edge.db.write(
         lambda c: queue.cancel(
@@ -89,16 +88,13 @@ async def service_cancel(request: Request, edge: Edge) -> Response:
 async def service_status(request: Request, edge: Edge) -> Response:
     """Answer what became of starts, in the order asked."""
     asker = await either_asking(request, edge)
-    references = split_references((await parameters_of(request, edge)).required("service_refs"))
-    found = await edge.db.read(
-        lambda c: statuses(
-            c,
-            account_id=asker.account.id,
-            references=references,
-            service_id=asker.service.id if asker.service else None,
-        )
+    given = (await parameters_of(request, edge)).required("service_refs")
+    asked = Asked(
+        account_id=asker.account.id,
+        service_id=asker.service.id if asker.service else None,
+        references=await off_loop(len(given), partial(split_references, given)),
     )
-    return json_answer({reference: status_object(found.get(reference)) for reference in references})
+    return json_bytes(await edge.states.answer(asked))
 
 
 async def job_status(request: Request, edge: Edge) -> Response:
@@ -115,39 +111,8 @@ async def job_status(request: Request, edge: Edge) -> Response:
     raise problem("404", f"unique_id '{given[:255]}'")
 
 
-def status_object(found: StartStatus | None) -> dict[str, object]:
-    """Return the documented object of one start; None is a reference that is not known."""
-    return {
-        "status": "unknown" if found is None else status_text(found),
-        "application_status_eta": _eta(found),
-        "application_instance_id": "" if found is None else found.instance_id,
-    }
-
-
-def status_text(found: StartStatus) -> str:
-    """Return the word clients see, with the return code or the reason where there is one."""
-    match found.state:
-        case StartState.QUEUED | StartState.CLAIMED:
-            return "queued"
-        case StartState.RUNNING:
-            return "running"
-        case StartState.FINISHED:
-            return f"completed {found.return_code}"
-        case StartState.FAILED:
-            return f"couldnotrun {found.reason}"
-        case StartState.EXPIRED:
-            return f"couldnotrun {Reason.QUEUE_TIME_LIMIT}"
-        case StartState.CANCELLED:
-            return "cancelled"
-
-
-def _eta(found: StartStatus | None) -> int:
-    """Return when application_status is ready: the first whole second not before the end; 0 when there is none yet."""
-    if found is None or found.state is not StartState.FINISHED or found.finished_at is None:
-        return 0
-    return math.ceil(found.finished_at)
-
-
 def split_references(text: str) -> list[ServiceReference]:
     """Return the references of a "/"-delimited list, in order and without repeats."""
-    return list(dict.fromkeys(ServiceReference(part) for part in text.split("/") if part))
+    parts = dict.fromkeys(text.split("/"))
+    parts.pop("", None)
+    return cast("list[ServiceReference]", list(parts))
