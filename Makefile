@@ -1,6 +1,6 @@
 # Every habit of this project is one word; `make help` lists them.
 .DEFAULT_GOAL := all
-.PHONY: all setup demo run test test-fast crashtest bench check lint format types floors lock lock-check clean help
+.PHONY: all setup demo run test test-fast crashtest fuzz bench check lint format types floors lock lock-check clean help
 
 VENV    := .venv
 BIN     := $(VENV)/bin
@@ -48,7 +48,10 @@ test-fast: $(VENV)/.dev ## unit and property tests only
 	@$(BIN)/python -m pytest -q tests/unit tests/property $(ARGS)
 
 crashtest: $(VENV)/.dev ## kill -9 a node a hundred times under 1,000 calls, audit what the telephones saw; audit pacing
-	@$(BIN)/python -m pytest -s -m load tests/acceptance $(ARGS)
+	@$(BIN)/python -m pytest -s -m load tests/acceptance --ignore=tests/acceptance/test_fuzz_campaign.py $(ARGS)
+
+fuzz: $(VENV)/.dev ## a million broken messages: nothing raised, nothing slow, memory flat
+	@nice -n 19 $(BIN)/python -m pytest -s -m load tests/acceptance/test_fuzz_campaign.py $(ARGS)
 
 bench: $(VENV)/.dev ## speed figures beside the machine's own ceiling
 	@$(BIN)/python -m bench $(ARGS)

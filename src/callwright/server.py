@@ -80,7 +80,7 @@ STRANGERS_AT_ONCE = 100
 SWEEP_EVERY_S = 3600.0
 LAG_EVERY_S = 0.5
 LAG_ALARM_S = 0.1
-COLLECT_AFTER = (10_000, 5, 4)  # objects made before the garbage collector looks; then every so many looks further
+COLLECT_AFTER = (3_000, 5, 3)  # objects made before the garbage collector looks; then every so many looks further
 PRIVATE_NETWORKS = tuple(
     map(ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "fc00::/7"))
 )

@@ -68,6 +68,7 @@ class Attempt:
         self.verdict: Outcome | None = None
         self.media_lost = False
         self.limit: asyncio.TimerHandle | None = None  # runs while the call is up
+        self.last_word: asyncio.TimerHandle | None = None  # runs from CANCEL or BYE to the end of the dialog
         self.plan: InvitePlan | None = None
         self.trail = Trail()
         self.may_follow = may_follow

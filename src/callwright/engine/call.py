@@ -34,6 +34,8 @@ from callwright.values.outcome import EndedBy, Outcome, answered_outcome
 
 log = structlog.get_logger()
 
+FILE_LIMIT_S = 15.0  # for the file of a recording that was stopped: the call would be held up by it
+
 
 class LegState(Enum):
     DIALLING = "dialling"
@@ -96,11 +98,13 @@ class OutgoingCall:
             await _first_of(recording, self._ended)
             if self._ended.done():
                 self._leg.stop_recording()
+                if not await self._completed(recording):
+                    self._check_up()
             # Shielded: the file must be closed and reported even when whoever asked for it is gone.
             recorded = await asyncio.shield(recording)
         except asyncio.CancelledError:
             self._leg.stop_recording()
-            await asyncio.wait({recording})
+            await self._completed(recording)
             raise
         except MediaError as problem:
             self._check_up()
@@ -148,7 +152,7 @@ class OutgoingCall:
         try:
             if self._recording is not None and not self._recording.done():
                 self._leg.stop_recording()
-                await asyncio.wait({self._recording})
+                await self._completed(self._recording)
             self.facts.media = (await self._leg.close()).as_facts()
         finally:
             self._closed.set()
@@ -177,6 +181,20 @@ class OutgoingCall:
     def _check_up(self) -> None:
         if self._ended.done():
             raise CallEnded(self._ended.result())
+
+    async def _completed(self, recording: asyncio.Task[Recorded]) -> bool:
+        """Wait for a stopped recording's file; False when it is given up, because its disk stands still."""
+        await asyncio.wait({recording}, timeout=FILE_LIMIT_S)
+        if recording.done():
+            return True
+        log.error(
+            f"A recording was not completed within {FILE_LIMIT_S:g} s and is not waited for any more: look after the "
+            "disk it is on.",
+            action="recording_given_up",
+            call=self.call_id,
+        )
+        recording.cancel()
+        return False
 
     async def _record(self, order: RecordingOrder) -> Recorded:
         ended = await self._leg.record(

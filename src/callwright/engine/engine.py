@@ -24,6 +24,7 @@ from callwright.engine.inbound_offer import InboundOffer, OfferGone, OfferState,
 from callwright.engine.info_keys import info_key
 from callwright.engine.interface import CallFacts, CallFailed, CallOrder, CallProgress, Refusal
 from callwright.engine.media_client import Leg, MediaClient
+from callwright.engine.outside_log import outside_log
 from callwright.engine.redirecting import Redirecting
 from callwright.engine.redirects import FOLLOWED_CODES
 from callwright.engine.routes import Route, Routes, TrunkRoute
@@ -39,7 +40,7 @@ from callwright.sip.core import InvitePlan
 from callwright.sip.errors import UnsafeText
 from callwright.sip.headers import header_value, safe_pairs
 from callwright.sip.reason import q850_cause
-from callwright.sip.uri import parse_sip_uri
+from callwright.sip.uri import is_literal, parse_sip_uri
 from callwright.sip.way import Target, Transport, Way
 from callwright.trace.recorder import MessageTrace
 from callwright.values.destination import Destination, DestinationKind
@@ -49,6 +50,8 @@ from callwright.values.outcome import Cause, EndedBy, Outcome, RestCause, answer
 log = structlog.get_logger()
 
 HANG_UP_GRACE_S = 35.0  # a BYE is given up after 64*T1 = 32 s (RFC 3261 17.1.2.2)
+LAST_WORD_S = 150.0  # longer than INVITE, CANCEL and BYE can take together: 64*T1 each, and once more to log in
+_TASKS_GRACE_S = 30.0  # media legs and their files are closed in less
 _LONGEST_INVITE = 32_000  # our choice: longer ones come in so many fragments that hardly a network delivers them
 _RINGING = (180, 183)
 
@@ -91,6 +94,7 @@ class CallEngine:
         self._offers: dict[str, InboundOffer] = {}
         self.on_inbound: OnInbound | None = None
         sip.on_event = self._on_sip_event
+        sip.on_closed = self._on_sip_closed
         media.on_worker_lost = self._on_worker_lost
 
     @property
@@ -166,7 +170,13 @@ class CallEngine:
         handle = self._sip.core.bye_saved(call.dialog, self._now(), credentials=credentials)
         done = self._byes[handle] = asyncio.get_running_loop().create_future()
         self._sip.pump()
-        code = await done
+        try:
+            async with asyncio.timeout(LAST_WORD_S):
+                code = await done
+        except TimeoutError:
+            code = 408
+        finally:
+            self._byes.pop(handle, None)
         log.info(f"A call of an earlier life was hung up: its BYE ended with {code}.", action="bye_after_restart")
 
     async def close(self, limit_s: float = HANG_UP_GRACE_S) -> None:
@@ -182,13 +192,18 @@ class CallEngine:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(limit_s):
                 await asyncio.gather(*(attempt.call.wait_closed() for attempt in attempts))
-                await asyncio.gather(*map(asyncio.shield, self._byes.values()))
+                if self._byes:
+                    await asyncio.wait(list(self._byes.values()))
         for attempt in list(self._attempts.values()):
             self._over(attempt, failed_outcome(487, ended_by=EndedBy.PLATFORM, detail=stopped.detail))
         for bye in self._byes.values():
             if not bye.done():
                 bye.set_result(408)
         self._byes.clear()
+        if self._tasks:
+            await asyncio.wait(list(self._tasks), timeout=_TASKS_GRACE_S)
+        for task in self._tasks:
+            task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     # --- the way up
@@ -240,19 +255,20 @@ class CallEngine:
         host, port = route.next_hop
         facts.remote = _where(route.next_hop)
         with contextlib.suppress(OSError):
-            # So that the INVITE need not wait for it. A name nobody knows is found out again when the INVITE is sent:
-            # it is the far end's fault, and has its place in the records.
+            # So that the INVITE need not wait for it. A name nobody knows fails only when the INVITE would be sent: it
+            # is the far end's fault, and has its place in the records.
             first, *others = found = await self._sip.locate(
                 host, port=port, transport=route.transport, secure=route.secure
             )
-            self._check_places(route, found, facts)
+            await self._check_places(route, found, facts)
             facts.remote = _where(first.to)
             return replace(plan, next_hop=first.to, way=first.way, alternatives=tuple(others))
         return plan
 
-    def _check_places(self, route: Route, found: list[Target], facts: CallFacts) -> None:
+    async def _check_places(self, route: Route, found: list[Target], facts: CallFacts) -> None:
         """Raise ``CallFailed`` when a SIP address leads to where only numbers are called."""
         if route.is_address:
+            await self._routes.learn_places()
             refused = (refusal for target in found if (refusal := self._routes.guarded(target.host, target.port)))
             if (refusal := next(refused, None)) is not None:
                 raise self._not_placed(facts, 403, f"No route: {refusal}")
@@ -274,7 +290,7 @@ class CallEngine:
         call = OutgoingCall(
             facts=facts,
             leg=leg,
-            send_bye=lambda reason: self._command(lambda now: self._sip.core.bye(attempt.handle, now, reason)),
+            send_bye=lambda reason: self._bye(attempt, reason),
             clock=self._clock,
             on_progress=self._on_progress,
         )
@@ -300,6 +316,9 @@ class CallEngine:
         if attempt.media_lost:
             raise self._not_placed(facts, _MEDIA_LOST)
         facts.initiated_at = self._clock()
+        if attempt.passage is None and not is_literal(plan.next_hop[0]):
+            # Asked again, the name might lead to where nobody has judged whether the call may go.
+            raise self._not_placed(facts, 503, f"{plan.next_hop[0][:80]} has no address that can be reached from here")
         self._send_invite(attempt, plan)
 
     def _send_invite(self, attempt: Attempt, plan: InvitePlan) -> None:
@@ -326,10 +345,19 @@ class CallEngine:
         may_go_on = passage.fails(event.code, local=event.local, rang=is_settled, retry_after_s=_asked(event))
         if not may_go_on:
             return False
+        try:
+            plan = self._trunk_plan(attempt.order, passage.trunk)
+        except UnsafeText as problem:
+            log.warning(
+                f"A trunk could not be tried: {problem}",
+                action="trunk_left_out",
+                call=facts.call_id,
+                trunk=passage.trunk.name,
+            )
+            return False
         self._attempts.pop(attempt.handle, None)
         attempt.forget_early()
         self._progress(facts, f"{event.code} {event.reason}", f"trunk {facts.trunk} could not carry the call")
-        plan = self._trunk_plan(attempt.order, passage.trunk)
         facts.remote = passage.trunk.authority
         self._move(attempt, plan)
         return True
@@ -363,8 +391,34 @@ class CallEngine:
             return
         attempt.gave_up = why
         attempt.call.facts.ended_at = self._clock()
-        self._command(lambda now: self._sip.core.bye(attempt.handle, now))
         self._progress(attempt.call.facts, "CANCEL", why)
+        self._bye(attempt)
+
+    def _bye(self, attempt: Attempt, reason: str | None = None) -> None:
+        """Send BYE, or CANCEL before the answer. The core tells in the end what came of it; should it never, because
+        its socket is closed or a fault of ours lost its word, the call is over all the same: somebody waits for that.
+        """
+        if attempt.last_word is None:
+            attempt.last_word = asyncio.get_running_loop().call_later(LAST_WORD_S, self._no_word, attempt)
+        self._command(lambda now: self._sip.core.bye(attempt.handle, now, reason))
+        if self._sip.is_closed:
+            self._no_word(attempt)
+
+    def _no_word(self, attempt: Attempt) -> None:
+        """End a call here that the SIP core says nothing more about."""
+        log.error("Nobody could say how a call ended; it is over.", action="call_abandoned", call=attempt.call.call_id)
+        detail = attempt.gave_up or "the SIP socket was closed"
+        is_answered = attempt.call.facts.answered_at is not None
+        outcome = (
+            answered_outcome(ended_by=EndedBy.PLATFORM, detail=detail)
+            if is_answered
+            else failed_outcome(487, ended_by=EndedBy.PLATFORM, detail=detail)
+        )
+        self._over(attempt, attempt.verdict or outcome)
+
+    def _on_sip_closed(self) -> None:
+        for attempt in list(self._attempts.values()):
+            self._no_word(attempt)
 
     def _limit(self, call: OutgoingCall, order: CallOrder) -> None:
         call.end(answered_outcome(ended_by=EndedBy.PLATFORM, detail=f"limit of {order.max_duration_s:g} s reached"))
@@ -388,7 +442,7 @@ class CallEngine:
             if self._routes.trunks is not None:
                 self._routes.trunks.link.take(event)
             if isinstance(event, sip_event.ExtraAnswer):
-                log.warning(
+                outside_log.warning(
                     "An answer that nobody waits for is hung up: its call was placed before a restart, or given up.",
                     action="stray_answer",
                     source=f"{event.source[0]}:{event.source[1]}",
@@ -415,7 +469,7 @@ class CallEngine:
             case sip_event.ByeDone():
                 self._progress(facts, f"{event.code} to BYE", "no answer" if event.local else "")
                 if event.code != 200:
-                    log.warning(
+                    outside_log.warning(
                         f"A far end did not confirm that it hung up: {event.code}.",
                         action="bye_refused",
                         call=facts.call_id,
@@ -492,6 +546,7 @@ class CallEngine:
         attempt.is_answered()
         self._progress(facts, "INVITE received", f"accepted, from {facts.remote}")
         self._command(lambda now: self._sip.core.respond(event.handle, 200, body=body, now=now))
+        attempt.limit = asyncio.get_running_loop().call_later(order.max_duration_s, self._limit, attempt.call, order)
         return attempt.call
 
     # --- what becomes of calls
@@ -557,8 +612,9 @@ class CallEngine:
         self._attempts.pop(attempt.handle, None)
         if attempt.passage is not None:
             attempt.passage.release()
-        if attempt.limit is not None:
-            attempt.limit.cancel()
+        for timer in (attempt.limit, attempt.last_word):
+            if timer is not None:
+                timer.cancel()
         attempt.call.over(outcome)
         if self._trace is not None:
             self._trace.ends(attempt.call.call_id)
@@ -571,7 +627,9 @@ class CallEngine:
             # Without a body the far end wants our offer; its answer comes with the ACK.
             body = attempt.take_offer(event.body) if event.body else attempt.offer()
         except UnusableSound as problem:
-            log.warning(f"A new offer was refused: {problem}", action="reoffer_refused", call=attempt.call.call_id)
+            outside_log.warning(
+                f"A new offer was refused: {problem}", action="reoffer_refused", call=attempt.call.call_id
+            )
             self._progress(attempt.call.facts, f"{event.method} again", "refused")
             self._command(lambda now: self._sip.core.refuse_reinvite(event.handle, 488, "Not Acceptable Here", now))
             return
@@ -582,7 +640,9 @@ class CallEngine:
         try:
             attempt.take_answer("", body)
         except UnusableSound as problem:
-            log.warning(f"A late answer was of no use: {problem}", action="late_answer", call=attempt.call.call_id)
+            outside_log.warning(
+                f"A late answer was of no use: {problem}", action="late_answer", call=attempt.call.call_id
+            )
 
     def _on_worker_lost(self, legs: list[Leg]) -> None:
         lost = set(map(id, legs))

@@ -80,6 +80,7 @@ class Redirecting:
             found = await self._sip.locate(place.host, port=place.port, transport=place.transport, secure=place.secure)
         except OSError as problem:
             raise NotFollowed(str(problem)) from problem
+        await self._routes.learn_places()
         from_inside = all(_is_inner_host(host) for host in hosts)
         targets = [
             target

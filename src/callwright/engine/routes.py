@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from callwright.engine.interface import Refusal
-from callwright.engine.trunks import Trunks
+from callwright.engine.trunks import Trunks, is_this_machine
 from callwright.sip.auth import Credentials
-from callwright.sip.uri import parse_sip_uri
+from callwright.sip.uri import parse_sip_uri, plain_host
 from callwright.sip.way import Transport, transport_named
 from callwright.values.destination import Destination, DestinationKind
 from callwright.values.errors import PeerError
@@ -84,11 +84,16 @@ class Routes:
         A trunk and the simulated network take whatever comes from this node: to reach them by address would go around
         everything that is checked for telephone numbers. On loopback, where everything is, each port is another place.
         """
-        if self.sandbox is not None and (host, port or 5060) == self.sandbox.address:
+        if self.sandbox is not None and port == self.sandbox.address[1] and is_this_machine(plain_host(host)):
             return "the simulated phone network is called by number: tel:"
         if self.trunks is not None and (name := self.trunks.at(host, port)):
             return f"trunk {name} is called by number: tel:"
         return None
+
+    async def learn_places(self) -> None:
+        """Find out what ``guarded`` must know: call it before asking about addresses that names led to."""
+        if self.trunks is not None:
+            await self.trunks.locate_all()
 
     def _to_number(self, digits: str, trunk: str) -> Route | TrunkRoute | Refusal:
         is_test = self.sandbox is not None and digits.startswith(TEST_NUMBER_PREFIX)

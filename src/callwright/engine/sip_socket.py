@@ -12,9 +12,8 @@ import re
 import socket
 from collections.abc import Callable
 
-import structlog
-
 from callwright.engine.icmp import ErrorQueue, Undelivered
+from callwright.engine.outside_log import outside_log
 from callwright.engine.sip_names import Names
 from callwright.engine.sip_streams import StreamLimits, Streams
 from callwright.engine.sip_tls import TlsSettings
@@ -23,8 +22,6 @@ from callwright.sip.endpoint import client_key
 from callwright.sip.event import Event, Send
 from callwright.sip.uri import is_literal
 from callwright.sip.way import Target, Transport, Way
-
-_log = structlog.get_logger()
 
 Trace = Callable[[str, bytes, tuple[str, int], float], None]
 
@@ -39,6 +36,10 @@ def _drop_event(event: Event) -> None:
     """Stand in until somebody listens."""
 
 
+def _nobody_minds() -> None:
+    """Stand in for whoever must know that no event comes any more."""
+
+
 class SipSocket(asyncio.DatagramProtocol):
     """A SIP core on the air. Use ``open``; ``trace`` sees every datagram ("<" received, ">" sent)."""
 
@@ -46,6 +47,7 @@ class SipSocket(asyncio.DatagramProtocol):
         self, loop: asyncio.AbstractEventLoop, *, names: Names, tls: TlsSettings, limits: StreamLimits
     ) -> None:
         self.on_event: Callable[[Event], None] = _drop_event
+        self.on_closed: Callable[[], None] = _nobody_minds
         self.trace: Trace | None = None
         self.core: SipCore
         self.address: tuple[str, int]
@@ -146,7 +148,7 @@ class SipSocket(asyncio.DatagramProtocol):
         for datagram in undelivered:
             self._guard("take back a datagram", lambda datagram=datagram: self._take_back(datagram))  # type: ignore[misc]
         if not undelivered:
-            _log.warning("The SIP socket reported an error", action="sip_socket_error", error=str(exc))
+            outside_log.warning("The SIP socket reported an error", action="sip_socket_error", error=str(exc))
         self.pump()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -199,6 +201,11 @@ class SipSocket(asyncio.DatagramProtocol):
             self._places[place] = targets
         return list(targets)
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing is sent and no event comes any more."""
+        return self._closed
+
     def known(self, host: str, *, port: int = 0, transport: Transport = Transport.UDP) -> list[Target]:
         """Return what ``locate`` would, as far as nobody need be asked."""
         return self._names.known(host, port, transport) or []
@@ -209,6 +216,7 @@ class SipSocket(asyncio.DatagramProtocol):
             self._closed = True
             if self._timer is not None:
                 self._timer.cancel()
+            self.on_closed()
             tasks = [task for _, task in self._asking.values()]
             for task in tasks:
                 task.cancel()
@@ -225,7 +233,7 @@ class SipSocket(asyncio.DatagramProtocol):
         try:
             step()
         except Exception:
-            _log.exception("A SIP step failed and was left out", action="sip_step_failed", step=what)
+            outside_log.exception("A SIP step failed and was left out", action="sip_step_failed", step=what)
 
     def _set_timer(self) -> None:
         at = self.core.wake_at()
@@ -301,7 +309,7 @@ class SipSocket(asyncio.DatagramProtocol):
         if request is None:
             return  # a response, or too little of it came back: the timers know what to do
         host, port = datagram.to
-        _log.info("Nobody listens there", action="sip_unreachable", host=host, port=port, error=datagram.error)
+        outside_log.info("Nobody listens there", action="sip_unreachable", host=host, port=port, error=datagram.error)
         transaction = client_key(request[2].decode(errors="replace"), request[1].decode())
         self.core.send_failed(Send(data=datagram.data, to=datagram.to, transaction=transaction), self._loop.time())
 
@@ -325,7 +333,7 @@ class SipSocket(asyncio.DatagramProtocol):
             error = str(problem)
         sends, _ = self._asking.pop((host, port, transport))
         if not targets:
-            _log.warning(
+            outside_log.warning(
                 "A SIP peer's name could not be resolved", action="sip_name_unresolved", host=host, error=error
             )
             self._fail(sends)

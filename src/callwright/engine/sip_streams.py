@@ -12,16 +12,13 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import structlog
-
+from callwright.engine.outside_log import outside_log
 from callwright.engine.sip_client_port import ClientPort
 from callwright.engine.sip_tls import TlsSettings
 from callwright.sip.errors import SipParseError
 from callwright.sip.event import Send
 from callwright.sip.stream import PONG, Framer
 from callwright.sip.way import Target, Transport, Way
-
-_log = structlog.get_logger()
 
 Address = tuple[str, int]
 Place = tuple[Transport, str, int, str]
@@ -189,7 +186,9 @@ class Streams:
     def _write(self, connection: _Connection, send: Send) -> None:
         transport = connection.transport
         if transport.get_write_buffer_size() > self._limits.most_unsent:
-            _log.warning("A SIP peer does not read what it is sent", action="sip_stream_stuck", peer=connection.peer)
+            outside_log.warning(
+                "A SIP peer does not read what it is sent", action="sip_stream_stuck", peer=connection.peer
+            )
             transport.abort()
             self._failed([send])
             return
@@ -210,7 +209,7 @@ class Streams:
                 problem = str(error)
         sends = self._opening.pop(place).sends
         if connection is None:
-            _log.warning(
+            outside_log.warning(
                 "A SIP peer could not be connected to", action="sip_unconnected", peer=place[1:3], error=problem
             )
             self._failed(sends)
@@ -271,7 +270,9 @@ class Streams:
         try:
             messages = connection.framer.feed(data)
         except SipParseError as problem:
-            _log.info("A stream was no SIP", action="sip_stream_broken", peer=connection.peer, error=str(problem))
+            outside_log.info(
+                "A stream was no SIP", action="sip_stream_broken", peer=connection.peer, error=str(problem)
+            )
             connection.transport.abort()
             return
         for _ in range(connection.framer.pings):

@@ -11,7 +11,8 @@ from callwright.engine.trunk_setup import Trunk, TrunkPrefix
 
 
 def in_order(trunks: Iterable[Trunk], digits: str, chance: Callable[[], float]) -> list[Trunk]:
-    """Return the enabled trunks that carry a number, best first: longest prefix, lowest priority, then by weight.
+    """Return the enabled trunks that carry a number and can say it, best first: longest prefix, lowest priority, then
+    by weight.
 
     ``chance`` gives numbers from 0 up to 1; over many calls equals of one prefix and priority come first in the
     proportion of their weights (weighted sampling by the keys u**(1/w)).
@@ -19,7 +20,7 @@ def in_order(trunks: Iterable[Trunk], digits: str, chance: Callable[[], float]) 
     found = []
     for trunk in trunks:
         prefix = _longest(trunk.prefixes, digits)
-        if trunk.enabled and prefix is not None:
+        if trunk.enabled and prefix is not None and trunk.can_say(digits):
             luck = chance() ** (1 / prefix.weight) if prefix.weight else -1.0
             found.append((-len(prefix.digits), prefix.priority, -luck, trunk.name, trunk))
     return [trunk for *_, trunk in sorted(found, key=lambda entry: entry[:4])]

@@ -89,6 +89,15 @@ class Trunk:
         """The domain our user belongs to there."""
         return self.from_domain or self.authority
 
+    def can_say(self, digits: str) -> bool:
+        """Whether rewriting leaves a number the same one. Where ``strip`` turns full numbers into national ones, what
+        begins with 00 or, on top of ``add``, with a zero (in North America with any) would be of another country.
+        """
+        if not self.strip or not digits.startswith(self.strip):
+            return True
+        national = digits.removeprefix(self.strip)
+        return not national.startswith("0" if self.add or self.strip.startswith("1") else "00")
+
 
 def parse_prefix(text: str) -> TrunkPrefix:
     """Read ``DIGITS[:PRIORITY[:WEIGHT]]``, ``*`` for every number; raise ``RequestError``."""

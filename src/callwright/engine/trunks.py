@@ -8,6 +8,7 @@ rules.
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable, Iterable
 
 import structlog
@@ -18,7 +19,7 @@ from callwright.engine.trunk_line import TrunkLine, changed_line, keeps_registra
 from callwright.engine.trunk_link import TrunkLink
 from callwright.engine.trunk_setup import Trunk
 from callwright.engine.trunk_watch import TrunkWatch
-from callwright.sip.uri import is_loopback
+from callwright.sip.uri import is_literal, is_loopback, plain_host
 from callwright.values.errors import OutsideError
 from callwright.values.ids import CallId
 
@@ -98,6 +99,7 @@ class Trunks:
         self._contact = contact or (f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
         self._lines: dict[str, TrunkLine] = {}
         self._watches: dict[str, TrunkWatch] = {}
+        self._found: dict[str, set[tuple[str, int]]] = {}  # where trunks were last; names are forgotten, this is not
 
     @property
     def lines(self) -> list[TrunkLine]:
@@ -109,18 +111,28 @@ class Trunks:
     def at(self, host: str, port: int) -> str:
         """Return the name of the trunk at this name or address, "" when there is none; port 0 is not known yet.
 
-        An address counts for all its ports, but on loopback. Addresses of names are those found last.
+        An address counts for all its ports, but on loopback, where in turn all addresses of this machine are one.
+        Addresses of names are those found last, however long ago.
         """
-        wanted = host.lower().rstrip(".")
-        is_shared = is_loopback(wanted)
+        wanted = plain_host(host)
         for name, line in self._lines.items():
-            trunk = line.trunk
-            places = {(trunk.host.lower().rstrip("."), trunk.address[1])} | {
-                target.to for target in self.link.known(trunk)
-            }
-            if any(place[0] == wanted and (not is_shared or place[1] == (port or 5060)) for place in places):
-                return name
+            for place, at_port in self._places_of(line.trunk):
+                if place == wanted and not is_loopback(wanted):
+                    return name
+                # A server that listens on the loopback often listens on this machine's other addresses too.
+                if at_port == (port or 5060) and is_loopback(place) and is_this_machine(wanted):
+                    return name
         return ""
+
+    async def locate_all(self) -> None:
+        """Find out where the trunks are now, so that ``at`` knows. One that cannot be found stays where it was."""
+        unknown = [line.trunk for line in self._lines.values() if not self.link.known(line.trunk)]
+        await asyncio.gather(*(self.link.locate(trunk) for trunk in unknown), return_exceptions=True)
+
+    def _places_of(self, trunk: Trunk) -> set[tuple[str, int]]:
+        if found := self.link.known(trunk):
+            self._found[trunk.name] = {target.to for target in found}
+        return {(plain_host(trunk.host), trunk.address[1])} | self._found.get(trunk.name, set())
 
     def trunk_of(self, source: tuple[str, int]) -> str | None:
         """Return the name of the trunk that a request from this address and port comes from, None for a stranger."""
@@ -144,6 +156,7 @@ class Trunks:
                 else:
                     leaving.append(self._watches.pop(name))
         self._lines = lines
+        self._found = {name: places for name, places in self._found.items() if name in lines}
         # A registration that ends and one that begins may be for the same user: never both at a time.
         await asyncio.gather(*(watch.close() for watch in leaving))
         for name, line in self._lines.items():
@@ -189,6 +202,20 @@ class Trunks:
             return [self._lines[only]] if only in self._lines else []
         trunks = (line.trunk for line in self._lines.values())
         return [self._lines[trunk.name] for trunk in in_order(trunks, digits, self._chance)]
+
+
+def is_this_machine(host: str) -> bool:
+    """Tell whether a plain host (``plain_host``) is an address of this machine, on the loopback or not."""
+    if is_loopback(host):
+        return True
+    if not is_literal(host):
+        return False
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((host, 0))
+        except OSError:
+            return False
+    return True
 
 
 def _now() -> float:

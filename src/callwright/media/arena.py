@@ -18,8 +18,6 @@ from callwright.media.g711 import Octets, Pcm
 ROW_OCTETS = 160
 ROWS_OF_FRAME = tuple(octets // ROW_OCTETS for octets in FRAME_OCTETS)
 RESERVED_ROWS = sum(ROWS_OF_FRAME)
-_SETTLED_FRAMES = 50
-"""So many frames of silence a G.722 decoder is ready for any sound after."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +40,10 @@ def to_frames(pcm: Pcm, coding: Coding) -> Octets:
     if coding < PLAIN_CODINGS:
         octets = g711.encode(whole, coding)
     elif coding is Coding.G722:
-        # Behind silence, as the far end's decoder hears it.
-        octets = g722.encode(np.concatenate([_SETTLING, whole]))[len(_SETTLING) // 2 :]
+        octets = g722.encode(whole, behind_silence=True)
     else:
         octets = whole.astype(">i2").view(np.uint8)
     return octets.reshape(frames, FRAME_OCTETS[coding])
-
-
-_SETTLING = np.zeros(_SETTLED_FRAMES * samples_in_frame(Coding.G722), np.int16)
 
 
 def silence_row(coding: int) -> int:
@@ -65,6 +59,8 @@ class Arena:
         for coding in Coding:
             if coding is not Coding.G722 or g722.SPOKEN:
                 silence = to_frames(np.zeros(samples_in_frame(coding), np.int16), coding).reshape(-1, ROW_OCTETS)
+                if coding is Coding.G722:
+                    silence = g722.silence().reshape(1, -1)
                 self.frames[silence_row(coding) : silence_row(coding) + len(silence)] = silence
         self._free = [Run(RESERVED_ROWS, rows)]
 

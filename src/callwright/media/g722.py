@@ -16,6 +16,12 @@ from callwright.media.helper import HELPER, address
 from callwright.media.rtp import Ints
 
 SPOKEN = HELPER is not None
+_FRAME_SAMPLES = 320
+_SILENCE = 0xFC
+"""What an encoder makes of zeros wanders about them by some steps; this code, repeated, is heard as zeros."""
+_SETTLING_FRAMES = 25
+_FILTER_TAPS = 24
+"""The end of a state: the last samples in the filter that splits, or joins, the bands."""
 
 
 class Bank:
@@ -32,6 +38,15 @@ class Bank:
     def begin(self, row: int) -> None:
         """Start a row anew, as the far end's codec does with a new stream."""
         self._library.callwright_g722_begin(ctypes.c_void_p(address(self._states[row])))
+
+    def begin_behind_silence(self, row: int) -> None:
+        """Start a row anew as one whose far end has heard `silence` for a while."""
+        self.begin(row)
+        frame = silence().reshape(1, -1)
+        for _ in range(_SETTLING_FRAMES):
+            self.decode(np.array([row]), frame)
+        # An encoder's predictors follow the codes as a decoder's do; what its filters remember is sound, and that is 0.
+        self._states[row, -_FILTER_TAPS:] = 0
 
     def encode(self, rows: Ints, sound: Pcm) -> Octets:
         """Encode samples shaped (rows, 2 n) as octets shaped (rows, n)."""
@@ -58,10 +73,20 @@ class Bank:
         work(len(rows), *pointers, octets, ctypes.c_void_p(address(out)))
 
 
-def encode(sound: Pcm) -> Octets:
-    """Encode a whole sound of 16,000 samples a second; an odd last sample is left out."""
+def silence() -> Octets:
+    """The octets of 20 ms of silence, to be sent again and again: what every decoder settles at nothing with."""
+    return np.full(_FRAME_SAMPLES // 2, _SILENCE, np.uint8)
+
+
+def encode(sound: Pcm, *, behind_silence: bool = False) -> Octets:
+    """Encode a whole sound of 16,000 samples a second; an odd last sample is left out. The far end hears it right from
+    its beginning when its decoder is new, or, `behind_silence`, when it has heard `silence` before.
+    """
     bank = Bank(1)
-    bank.begin(0)
+    if behind_silence:
+        bank.begin_behind_silence(0)
+    else:
+        bank.begin(0)
     return bank.encode(np.zeros(1, np.int64), sound[: len(sound) // 2 * 2].reshape(1, -1)).reshape(-1)
 
 

@@ -202,5 +202,6 @@ class _Wide:
 
     def begin(self, row: int) -> None:
         """Start a row anew."""
-        for each in (self.sent, self.heard, self.doubler, self.halver):
+        self.sent.begin_behind_silence(row)
+        for each in (self.heard, self.doubler, self.halver):
             each.begin(row)

@@ -212,7 +212,7 @@ class RecordingDone(Message, tag="recording_done"):
 
 class LegStats(msgspec.Struct, frozen=True, kw_only=True):
     """What happened on a leg's RTP. Times are epoch seconds, None when it never happened; `round_trip_ms` needs RTCP
-    from the far end; `jitter_ms` is RFC 3550's estimate, blurred by our 5 ms reading rhythm.
+    from the far end; `jitter_ms` is RFC 3550's estimate, blurred by our 10 ms reading rhythm without the C helper.
     """
 
     packets_sent: int = 0

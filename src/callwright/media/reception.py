@@ -24,6 +24,7 @@ MAX_PACKET_SAMPLES = SAMPLE_RATE // 5
 """The longest packet whose sound is taken: 200 ms."""
 _SEQUENCE_JUMP = 3000
 _NOTHING = np.zeros(0, np.int64)
+_NO_FRAMES: Pcm = np.zeros((0, FRAME_SAMPLES), np.int16)
 _STATIC = {0: Coding.ULAW, 8: Coding.ALAW}
 
 
@@ -216,6 +217,9 @@ class Reception:
 
     def frames(self, rows: rtp.Ints) -> Pcm:
         """Read the next 20 ms of the given rows, which must be listening; shaped (rows, 160)."""
+        if not len(rows):
+            self.wide_rows = _NOTHING
+            return _NO_FRAMES
         wide = self._coding[rows] == Coding.G722
         if self._wide is None or not wide.any():
             self.wide_rows = _NOTHING

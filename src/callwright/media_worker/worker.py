@@ -40,7 +40,8 @@ from callwright.media_worker.sounds import ARENA_ROWS, SoundCache, SoundError
 TICK_S = FRAME_MS / 1000
 MAX_LEGS = 4096
 LATE_S = 0.005
-_READ_EVERY_S = 0.005
+_READ_EVERY_S = 0.01
+_OBEY_S = 0.005
 _READINGS = 8
 _FULL_BATCH = 4
 _GIVE_UP_TICKS = 10
@@ -227,7 +228,7 @@ class Worker:
         """Carry out what the node has asked for; of a burst only so much that the tick is not held up."""
         while self._inbox:
             self._obey(self._inbox.popleft(), now)
-            if time.monotonic() - now > _READ_EVERY_S:
+            if time.monotonic() - now > _OBEY_S:
                 return
 
     def _receive(self, batch: Batch, now: float) -> None:

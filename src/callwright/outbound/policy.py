@@ -9,7 +9,7 @@ start can come in between.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
@@ -84,7 +84,7 @@ def judge(
     refusal: Callable[[Destination], Refusal | None],
     found: Found = NOTHING_FOUND,
 ) -> Destination | str:
-    """Return where to call, or the reason why the start cannot run.
+    """Return where to call, a number in its canonical form, or the reason why the start cannot run.
 
     ``refusal`` is the engine's word on whether this node can reach a destination, ``found`` what ``look_up`` found.
     """
@@ -108,6 +108,9 @@ def judge(
             return known
         if not account.may_show(start.given_from.replace("-", "")):
             return Reason.INVALID_CALLER_ID
+        # What was judged, and will be priced, is what is dialled: with a zero too many a trunk that puts its own before
+        # would be asked for a number of another country.
+        destination = replace(destination, address=describe(number).number)
     return destination if refused is None else refused.reason
 
 

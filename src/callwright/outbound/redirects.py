@@ -19,6 +19,7 @@ from callwright.values.destination import Destination
 from callwright.values.ids import AccountId
 
 DEARER = "it costs more than the number that was dialled"
+NOT_CANONICAL = "it is not written as a full international number"
 
 
 def may_follow(
@@ -28,7 +29,9 @@ def may_follow(
     is_simulated = all(one.address.startswith(TEST_NUMBER_PREFIX) for one in (dialled, to))
     if not is_simulated and (never := forbidden(to.address, rules_for(c, account_id))) is not None:
         return never
-    if do_not_call.is_blocked(c, account_id, describe(to.address).number):
+    if (canonical := describe(to.address).number) != to.address:
+        return NOT_CANONICAL  # a trunk that rewrites numbers could make another one of it than the one judged here
+    if do_not_call.is_blocked(c, account_id, canonical):
         return Reason.DO_NOT_CALL
     was, would_be = (_rate(c, account_id, one.address, settings) for one in (dialled, to))
     return DEARER if _is_dearer(would_be, was) else ""

@@ -39,7 +39,7 @@ from callwright.sip.saved_invite import SavedInvite, cancel_saved
 from callwright.sip.session import Session
 from callwright.sip.session_timer import MIN_SE_S, is_too_short
 from callwright.sip.stray import MOST_STRAYS, Stray, may_be_ours, stray_key
-from callwright.sip.transaction import InviteServer, PlainServer, ServerTransaction, State
+from callwright.sip.transaction import InviteClient, InviteServer, PlainServer, ServerTransaction, State
 from callwright.sip.uri import OtherUri, is_sips, parse_uri
 from callwright.sip.way import BY_UDP, Transport, Way
 
@@ -128,10 +128,13 @@ class SipCore:
         self._endpoint.ports[transport] = port
 
     def lost(self, flow: int, now: float) -> None:
-        """Tell that a connection broke: requests sent on it that nothing was heard of yet end with 503."""
+        """Tell that a connection broke: requests sent on it that nothing was heard of yet end with 503.
+
+        An INVITE ends with 408, as if it had met silence: it may have arrived, and a telephone may ring.
+        """
         waiting = [client for client in self._endpoint.clients.values() if client.way.flow == flow]
         for transaction in waiting:
-            transaction.fail(503, now)
+            transaction.fail(408 if isinstance(transaction, InviteClient) else 503, now)
             self._endpoint.agenda.note(transaction)
 
     def sent(self, send: Send, flow: int) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from callwright.sip.uri import is_literal
+from callwright.sip.uri import is_literal, plain_host
 from callwright.sip.way import Target, Transport, Way
 
 MOST_TARGETS = 16
@@ -130,7 +130,8 @@ def _by_address(host: str, port: int, transport: Transport, domain: str) -> Look
 def _target(host: str, port: int, transport: Transport, domain: str) -> Target:
     # A TLS server proves the domain that was asked for, not what DNS made of it (RFC 5922 section 4).
     name = domain if transport is Transport.TLS and domain != host else ""
-    return Target(host=host, port=port, way=Way(transport=transport, name=name))
+    # In its plain form: who may be sent there is judged by it, and nothing may be connected to that was not judged.
+    return Target(host=plain_host(host), port=port, way=Way(transport=transport, name=name))
 
 
 def by_weight(records: Sequence[Srv], dice: Dice) -> list[Srv]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from ipaddress import IPv6Address, ip_address
 
 from callwright.sip.errors import SipParseError
 
@@ -23,7 +24,9 @@ _SIP = re.compile(
 _FORBIDDEN = re.compile(r'[\x00-\x20<>"\x7f]')
 _TRANSPORT_PORT = {"tls": 5061}
 _LONGEST_KEPT = 128
-_IPV4 = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
+_OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+# Without leading zeros: systems read 010 as eight or as ten, so what such a host is must be found by asking for it.
+_IPV4 = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,14 +90,28 @@ def is_literal(host: str) -> bool:
     return ":" in host or _IPV4.fullmatch(host) is not None
 
 
+def plain_host(host: str) -> str:
+    """Return a host (without brackets) as it compares: a name in lower case without its last dot, an address in its
+    one shortest form, an IPv4 address in IPv6 (RFC 4291 section 2.5.5.2) as the IPv4 address it reaches.
+    """
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host.lower().rstrip(".")
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return str(mapped or address)
+
+
 def is_sips(uri: str) -> bool:
     """Tell whether a URI asks for TLS all the way (RFC 5630 section 3.1)."""
     return uri[:5].lower() == "sips:"
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a host (without brackets) is this machine itself."""
-    return host in ("localhost", "::1") or (host.startswith("127.") and _IPV4.fullmatch(host) is not None)
+    """Tell whether a host (without brackets) is this machine itself, as the unspecified address is to who connects."""
+    if host in ("localhost", "::1", "::", "0.0.0.0"):
+        return True
+    return host.startswith("127.") and _IPV4.fullmatch(host) is not None
 
 
 def parse_uri(text: str) -> Uri:

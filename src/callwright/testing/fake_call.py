@@ -110,7 +110,9 @@ async def while_up(ended: asyncio.Future[Outcome], doing: Awaitable[T]) -> T:
 
 
 class FakeCall:
-    """One answered call in memory. ``played`` and ``recordings`` tell tests what the application did with it."""
+    """One answered call in memory. ``played`` and ``recordings`` tell tests what the application did with it;
+    ``recording_begun`` is set by the first recording.
+    """
 
     def __init__(
         self,
@@ -126,6 +128,7 @@ class FakeCall:
         self.persona = persona
         self.played: list[Played] = []
         self.recordings: list[Recorded] = []
+        self.recording_begun = asyncio.Event()
         self._facts = facts
         self._clock = clock
         self._speed = speed
@@ -189,6 +192,7 @@ class FakeCall:
         else:
             start_s, wanted_s, reason, spoken_s = first_wait_s, 0.0, "silence", 0.0
         began = asyncio.get_running_loop().time()
+        self.recording_begun.set()
         reason_now = "stopped"
         try:
             stopped = await while_up(self._ended, self._stopped_within(start_s + wanted_s))

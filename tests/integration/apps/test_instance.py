@@ -190,7 +190,12 @@ def test_recording_cut_short_by_a_hang_up_is_kept_and_its_page_notified(tmp_path
     async def story(here: Scene) -> None:
         record = {"next_page": {"url": "/next"}, "recording_available_page": {"url": "/there"}, "id": "x"}
         here.web.page("/first", {"record": record | {"milliseconds_max_initial_silence": 60000}})
-        await here.run(here.order("999005550010"))
+        running = asyncio.create_task(here.run(here.order("999005550009")))
+        await here.wait_for(EventKind.ANSWERED)
+        call = here.engine.calls[-1]
+        await call.recording_begun.wait()
+        call.far_end_hangs_up()
+        await running
         assert "/next" not in here.web.paths()
         assert sorted(here.web.paths()) == ["/final", "/first", "/there"]
         told = here.web.infos("/there")[0]

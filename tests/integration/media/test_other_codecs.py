@@ -10,11 +10,13 @@ import pytest
 from tests.support.audio import Pcm, find_tone, level_at, read_wav, sine, write_wav
 from tests.support.media_line import Line, line, run, two_lines
 
-from callwright.engine.interface import Keys, Silence, SoundFile
+from callwright.engine.interface import Keys, Silence, Sound, SoundFile
 from callwright.media import g722
 from callwright.media.codec import G722, L16, PCMA, Codec
 
 WIDE = 16000
+SETTLING = Silence(ms=300)
+"""A G.722 decoder that has heard silence for a while knows how loud a sound is from its beginning."""
 needs_helper = pytest.mark.skipif(not g722.SPOKEN, reason="the C helper is not there")
 OTHERS = [pytest.param(G722, id="G.722", marks=needs_helper), pytest.param(L16, id="L16")]
 
@@ -60,8 +62,8 @@ def test_a_prompt_is_heard_with_all_the_codec_can_carry(tmp_path: Path, codec: C
 
     async def work() -> None:
         async with line(codec) as at:
-            await at.leg.play([SoundFile(path=str(tmp_path / "tone.wav")), Silence(ms=40)])
-            await at.peer.until(lambda packets: len(packets) > 30)
+            await at.leg.play([SETTLING, SoundFile(path=str(tmp_path / "tone.wav")), Silence(ms=40)])
+            await at.peer.until(lambda packets: len(packets) > 45)
             assert loudest(at, frequency) == pytest.approx(-12.0, abs=1.0)
             first = at.peer.heard[0]
             for index, packet in enumerate(at.peer.heard):
@@ -106,7 +108,7 @@ def test_keys_travel_as_events_and_in_the_sound(codec: Codec) -> None:
             await at.leg.play([Keys(digits="17")])
             await at.peer.until(lambda packets: at.peer.keys() == "17")
         async with line(codec, dtmf_payload=None) as at:
-            await at.leg.play([Keys(digits="9")])
+            await at.leg.play([SETTLING, Keys(digits="9")])
             assert loudest(at, 852) > -12
             assert loudest(at, 1477) > -12
 
@@ -144,7 +146,8 @@ def test_a_codec_may_change_in_mid_call(tmp_path: Path) -> None:
             at.leg.record_leg(str(tmp_path / "leg.wav"))
             at.codec, at.peer.payload_type = G722, G722.payload
             at.leg.connect(remote=at.peer.address, codec=G722, dtmf_payload=101)
-            await asyncio.gather(speak(at, 1700, 600), at.leg.play([SoundFile(path=str(tmp_path / "tone.wav"))]))
+            prompt: list[Sound] = [SETTLING, SoundFile(path=str(tmp_path / "tone.wav"))]
+            await asyncio.gather(speak(at, 1700, 600), at.leg.play(prompt))
             assert loudest(at, 1000) == pytest.approx(-12.0, abs=1.0)
             await at.leg.close()
         tone = find_tone(read_wav(tmp_path / "leg.wav")[:, 0], 1700)

@@ -15,7 +15,7 @@ from callwright.accounts.account import Account
 from callwright.accounts.rules import Rules
 from callwright.db.database import Database
 from callwright.outbound.reasons import Reason
-from callwright.outbound.redirects import DEARER, may_follow
+from callwright.outbound.redirects import DEARER, NOT_CANONICAL, may_follow
 from callwright.records import rates
 from callwright.records.number_rate import NumberRate
 from callwright.records.settings import RateCard, RecordSettings
@@ -106,3 +106,7 @@ def test_a_number_that_costs_more_in_any_way_is_not_called(
 def test_test_numbers_lead_to_test_numbers_only(database: Database, account: Account) -> None:
     assert why_not(database, account, "999005550001", dialled="999005550014") == ""
     assert why_not(database, account, "449090123456", dialled="999005550014") == Reason.PREMIUM_NUMBER
+
+
+def test_a_number_that_could_be_read_as_another_is_not_called(database: Database, account: Account) -> None:
+    assert why_not(database, account, "490449098790123", dialled="49301234567") == NOT_CANONICAL

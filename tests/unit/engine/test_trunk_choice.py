@@ -76,3 +76,23 @@ def test_silence_counts_only_when_the_trunk_is_known_to_be_down() -> None:
     assert not may_try_next(408, local=True, rang=False, trunk_is_down=False)
     assert may_try_next(408, local=True, rang=False, trunk_is_down=True)
     assert not may_try_next(408, local=True, rang=True, trunk_is_down=True)
+
+
+@pytest.mark.parametrize(
+    ("strip", "add", "digits", "carried"),
+    [
+        ("49", "0", "49301234567", True),
+        ("49", "0", "490449098790123", False),  # would be 00449098790123, a number of another country
+        ("49", "0", "4900449098790123", False),
+        ("49", "", "4900449098790123", False),
+        ("1", "", "1011449098790123", False),  # 011 is what North America dials before a country
+        ("39", "", "390612345678", True),  # Italian numbers keep their zero
+        ("353", "00", "490449098790123", True),  # not stripped: a full number behind 00, whatever its digits
+        ("", "00", "449098790123", True),
+    ],
+)
+def test_no_trunk_carries_a_number_that_its_rewriting_would_turn_into_another(
+    strip: str, add: str, digits: str, carried: bool
+) -> None:
+    rewriting = Trunk(name="a", host="192.0.2.9", strip=strip, add=add)
+    assert bool(names([rewriting], digits)) is carried

@@ -109,6 +109,18 @@ def test_rows_do_not_know_each_other_and_frames_make_the_same_stream() -> None:
     assert np.array_equal(samples, np.stack([g722.decode(octets) for octets in coded]))
 
 
+@pytest.mark.parametrize("frequency", [1000, 6000])
+@pytest.mark.parametrize("pause", [10, 100])
+def test_sound_behind_repeated_silence_is_right_from_its_beginning(frequency: int, pause: int) -> None:
+    sound = sine(frequency, 400, -12.0, RATE)
+    before = np.tile(g722.silence(), pause)
+    line = g722.decode(np.concatenate([before, g722.encode(sound, behind_silence=True)]))
+    assert not line[800 : 2 * len(before)].any()
+    said = line[2 * len(before) + DELAY :]
+    for start in (0, 320, 1280):
+        assert level_at(said[start : start + 1280], frequency, RATE) == pytest.approx(-12.0, abs=0.7)
+
+
 def test_a_row_begun_anew_forgets_what_it_heard() -> None:
     bank, row = g722.Bank(1), np.zeros(1, np.int64)
     bank.begin(0)

@@ -180,3 +180,19 @@ def test_a_number_on_the_do_not_call_list_is_not_dialled() -> None:
 def test_rules_for_numbers_do_not_concern_sip_addresses() -> None:
     start = replace(START, given_to="sip:112@example.com")
     assert verdict(start, account=replace(ACCOUNT, rules=Rules(allowed_prefixes=("33",)))) is DestinationKind.SIP
+
+
+@pytest.mark.parametrize(
+    ("given", "dialled"),
+    [
+        ("tel:+44-0-1908-273800", "441908273800"),
+        ("490449098790123", "49449098790123"),
+        ("390612345678", "390612345678"),
+    ],
+)
+def test_the_number_that_was_judged_is_the_one_dialled(given: str, dialled: str) -> None:
+    found = judge(
+        replace(START, given_to=given), account=ACCOUNT, service=SERVICE, refusal=lambda _to: None, found=NOTHING_FOUND
+    )
+    assert isinstance(found, Destination)
+    assert found.prefixed == f"tel:{dialled}"

@@ -185,14 +185,17 @@ def test_a_broken_connection_fails_what_was_not_heard_of_yet() -> None:
         asked = talk.core.ping(PEER, talk.now, TCP)
         (options,) = talk.core.take_sends()
         talk.core.sent(options, 7)
-        handle = talk.core.invite(replace(plan(), way=TCP), talk.now)
+        elsewhere = Target(host="192.0.2.10", port=5070, way=TCP)
+        handle = talk.core.invite(replace(plan(), way=TCP, alternatives=(elsewhere,)), talk.now)
         (data,) = talk.core.take_sends()
         talk.core.sent(data, 8)
         talk.core.lost(7, talk.now)
         done = talk.hears_one(PingDone)
         assert (done.handle, done.code, done.local) == (asked, 503, True)
         talk.core.lost(8, talk.now)
-        assert talk.hears_one(Failed).handle == handle
+        failed = talk.hears_one(Failed)
+        assert (failed.handle, failed.code, failed.local) == (handle, 408, True)
+        assert talk.core.take_sends() == [], "the INVITE may have arrived: somebody else must not be asked, too"
 
 
 def test_a_saved_dialog_remembers_its_transport() -> None:
