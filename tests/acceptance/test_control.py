@@ -69,18 +69,20 @@ def test_a_pause_outlives_the_node(node: Node, service: Service) -> None:
 
 def test_a_retry_that_waits_outlives_a_kill_in_a_pause(node: Node, service: Service) -> None:
     before = rings(node, BUSY)
-    retried = node.start(service, BUSY, retry={"busy": {"after": 2, "times": 1}})
+    after_s = 8.0  # long enough that the pause comes before the retry, on a busy machine too
+    retried = node.start(service, BUSY, retry={"busy": {"after": int(after_s), "times": 1}})
     wait_until(
         lambda: rings(node, BUSY) == before + 1 and node.status_of(retried) == "queued", what="the first attempt's end"
     )
-    say(node, "pause")
+    due = time.monotonic() + after_s
+    node.link.post("/pause", {})
     waiting = node.start(service, BUSY)
     node.kill()
     node.begin()
     assert (node.status_of(retried), node.status_of(waiting)) == ("queued", "queued")
-    time.sleep(2.5)  # by now the retry is due
+    time.sleep(max(0.0, due - time.monotonic()) + 0.5)  # by now the retry is due
     assert rings(node, BUSY) == before + 1
-    say(node, "resume")
+    node.link.post("/resume", {})
     over = node.wait_all_over([retried, waiting])
     assert {one.status for one in over.values()} == {"completed 0"}
     assert rings(node, BUSY) == before + 3

@@ -19,7 +19,11 @@ from callwright.sandbox.observations import read_observations, read_rings
 from callwright.testing.web_application import WebApplication
 
 RINGS, REDIRECTS, LISTENS = "8001", "8003", "8004"
+RINGING = (f"99900550{RINGS}", f"99900551{RINGS}")
+UP = f"44790012{LISTENS}"
+POINTED = "99900555"
 CARRIER = "carrier"
+OF_UP = f"destination_address LIKE '%{UP}%'"
 TALKS: Mapping[str, object] = {"sleep": {"seconds": 30}}
 HANGS_UP: Mapping[str, object] = {"hang_up": {}}
 PERSONAS = f"""
@@ -39,82 +43,95 @@ class Place:
     phones: Path
     network: tuple[str, int]
 
-    def service(self, action: Mapping[str, object]) -> Service:
-        self.web.page("/first", action)
+    def service(self, name: str, action: Mapping[str, object]) -> Service:
+        first = f"/{name.replace(' ', '_')}"
+        self.web.page(first, action)
         self.web.page("/final")
-        return self.node.add_service("ringing", first_page=f"{self.web.url}/first", final_page=f"{self.web.url}/final")
+        return self.node.add_service(name, first_page=f"{self.web.url}{first}", final_page=f"{self.web.url}/final")
 
-    def wait_rings(self, count: int) -> None:
-        wait_until(
-            lambda: len(read_rings(self.phones)) >= count, within_s=20, what=lambda: f"{count} telephones that ring"
-        )
+    def rung(self, *numbers: str) -> list[str]:
+        """Return which of these telephones rang, as often as they did."""
+        return sorted(ring.dialled for ring in read_rings(self.phones) if ring.dialled in numbers)
+
+    def wait_rings(self, *numbers: str) -> None:
+        wait_until(lambda: self.rung(*numbers) == sorted(numbers), within_s=20, what=lambda: f"ringing: {numbers}")
+
+    def ended_by(self, number: str) -> EndedBy | None:
+        """Return who ended the one call to a telephone, None when it is not over."""
+        ends = [seen.ended_by for seen in read_observations(self.phones) if seen.dialled == number]
+        assert len(ends) <= 1, ends
+        return ends[0] if ends else None
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         with closing(sqlite3.connect(f"file:{self.node.data / 'callwright.db'}?mode=ro", uri=True)) as connection:
             return connection.execute(query).fetchall()
 
 
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    personas = tmp_path / "personas.yaml"
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    folder = tmp_path_factory.mktemp("ringing")
+    personas = folder / "personas.yaml"
     personas.write_text(PERSONAS, encoding="utf-8")
     with (
         LoopThread() as outside,
         web_application(outside) as web,
-        phone_network(outside, tmp_path / "phones", personas=personas) as phones,
+        phone_network(outside, folder / "phones", personas=personas) as phones,
         marked_processes() as marked,
     ):
-        node = Node(tmp_path / "data", marked, ("--sandbox-at", f"{phones.host}:{phones.port}"))
+        node = Node(folder / "data", marked, ("--sandbox-at", f"{phones.host}:{phones.port}"))
         try:
             node.begin()
-            yield Place(node=node, web=web, phones=tmp_path / "phones", network=(phones.host, phones.port))
+            yield Place(node=node, web=web, phones=folder / "phones", network=(phones.host, phones.port))
         finally:
             node.stop()
 
 
-def test_telephones_that_ring_when_the_node_is_killed_are_cancelled_by_its_next_life(place: Place) -> None:
-    node, service = place.node, place.service(TALKS)
-    references = [node.start(service, f"tel:9990055{n}{RINGS}") for n in range(2)]
-    place.wait_rings(2)
-    assert place.rows("SELECT count(*) FROM cdrs WHERE dialog IS NOT NULL AND connected_at IS NULL") == [(2,)]
-    node.kill()
-    node.begin()
-    over = node.wait_all_over(references)
-    assert {one.status for one in over.values()} == {"completed -90"}
-    wait_until(
-        lambda: [seen.ended_by for seen in read_observations(place.phones)].count(EndedBy.CANCELLED) == 2,
-        within_s=5,
-        what=lambda: f"cancelled telephones: {read_observations(place.phones)}",
-    )
-    assert len({ring.dialled for ring in read_rings(place.phones)}) == 2
-    assert place.rows("SELECT count(*) FROM cdrs WHERE dialog IS NOT NULL OR ended_at IS NULL") == [(0,)]
-
-
-def test_the_trunk_of_a_call_that_was_up_when_the_node_died_is_kept(place: Place) -> None:
-    node, service = place.node, place.service(TALKS)
+@pytest.fixture(scope="module")
+def second_life(place: Place) -> Place:
+    """The node was killed while two telephones rang and one call was up, and lives again; all that is over."""
+    node, service = place.node, place.service("talks", TALKS)
     host, port = place.network
     node.link.post("/trunks", {"name": CARRIER, "host": host, "port": port})
-    reference = node.start(service, f"tel:44790012{LISTENS}")
+    references = [node.start(service, f"tel:{number}") for number in (*RINGING, UP)]
     wait_until(
-        lambda: place.rows("SELECT count(*) FROM cdrs WHERE connected_at IS NOT NULL") == [(1,)],
+        lambda: place.rows(f"SELECT count(*) FROM cdrs WHERE connected_at IS NOT NULL AND {OF_UP}") == [(1,)],
         within_s=20,
         what=lambda: f"an answered call; {node.last_words()}",
     )
+    place.wait_rings(*RINGING)
+    assert place.rows("SELECT count(*) FROM cdrs WHERE dialog IS NOT NULL AND connected_at IS NULL") == [(2,)]
     node.kill()
-    assert place.rows("SELECT trunk FROM cdrs") == [(CARRIER,)]
+    assert place.rows(f"SELECT trunk FROM cdrs WHERE {OF_UP}") == [(CARRIER,)]
     node.begin()
-    assert node.wait_over(reference).status == "completed -90"
-    assert place.rows("SELECT trunk FROM cdrs") == [(CARRIER,)]
-    (seen,) = read_observations(place.phones)
-    assert seen.ended_by is EndedBy.CALLER  # its BYE came
+    assert {over.status for over in node.wait_all_over(references).values()} == {"completed -90"}
+    return place
+
+
+def test_telephones_that_ring_when_the_node_is_killed_are_cancelled_by_its_next_life(second_life: Place) -> None:
+    place = second_life
+    wait_until(
+        lambda: {place.ended_by(number) for number in RINGING} == {EndedBy.CANCELLED},
+        within_s=5,
+        what=lambda: f"cancelled telephones: {read_observations(place.phones)}",
+    )
+    assert place.rung(*RINGING) == sorted(RINGING)
+    assert place.rows("SELECT count(*) FROM cdrs WHERE dialog IS NOT NULL OR ended_at IS NULL") == [(0,)]
+
+
+def test_the_trunk_of_a_call_that_was_up_when_the_node_died_is_kept(second_life: Place) -> None:
+    assert second_life.rows(f"SELECT trunk FROM cdrs WHERE {OF_UP}") == [(CARRIER,)]
+    assert second_life.ended_by(UP) is EndedBy.CALLER  # its BYE came
 
 
 def test_a_telephone_that_points_to_another_one_is_followed_unless_its_account_may_not_call_that(place: Place) -> None:
-    node, service = place.node, place.service(HANGS_UP)
-    node.wait_over(node.start(service, f"tel:99900555{REDIRECTS}"))
-    assert [ring.dialled[-4:] for ring in read_rings(place.phones)] == [REDIRECTS, LISTENS]
-    node.link.post("/do_not_call", {"numbers": [f"99900555{LISTENS}"]})
-    node.wait_over(node.start(service, f"tel:99900555{REDIRECTS}"))
-    causes = place.rows("SELECT hangup_cause FROM cdrs ORDER BY initiated_at")
+    node, service = place.node, place.service("hangs up", HANGS_UP)
+    pointed = [f"{POINTED}{REDIRECTS}", f"{POINTED}{LISTENS}"]
+    node.wait_over(node.start(service, f"tel:{POINTED}{REDIRECTS}"))
+    assert place.rung(*pointed) == pointed
+    node.link.post("/do_not_call", {"numbers": [f"{POINTED}{LISTENS}"]})
+    node.wait_over(node.start(service, f"tel:{POINTED}{REDIRECTS}"))
+    causes = place.rows(
+        f"SELECT hangup_cause FROM cdrs WHERE destination_address LIKE '%{POINTED}%' ORDER BY initiated_at"
+    )
     assert causes == [("NORMAL(200)",), ("FAILED(302)",)]
-    assert len(read_rings(place.phones)) == 3
+    assert place.rung(*pointed) == sorted([*pointed, pointed[0]])

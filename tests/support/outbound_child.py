@@ -1,17 +1,23 @@
-"""One life of a node, as a process of its own that can be killed: ``python -m tests.support.outbound_child``.
+"""One life of a node, as a process of its own that can be killed.
 
-Arguments: the data folder, the log, how many starts to accept, and where to die ("step number", or "" to live until
-everything is over). Each line of the log is appended and on disk before the life goes on: what the world saw (RING,
-UP, DOWN, BYE, FINAL) and what a client was promised (ACCEPTED).
+``python -m tests.support.outbound_child`` forks such processes off itself, so that only the first of many waits for its
+imports. Each line of its input starts one: a JSON list of the data folder, the log, how many starts to accept, and
+where to die ("step number", or "" to live until everything is over). It prints the process id, then, when that has
+ended, its exit code, as ``subprocess`` counts them.
+
+Each line of the log is appended and on disk before the life goes on: what the world saw (RING, UP, DOWN, BYE, FINAL)
+and what a client was promised (ACCEPTED).
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import sys
 import time
+import traceback
 from collections import Counter
 from functools import partial
 from pathlib import Path
@@ -130,6 +136,29 @@ class Life:
         self.write("DONE")
 
 
+def fork(folder: str, log: str, accept: int, die_at: str) -> int:
+    """Begin a life; return its process id."""
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 1
+    os.dup2(2, 1)  # the output tells of processes only; a life's log goes beside it
+    try:
+        asyncio.run(Life(Path(log), die_at).live(Path(folder), accept))
+        code = 0
+    except Exception:
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+def main() -> None:
+    for line in iter(sys.stdin.readline, ""):
+        pid = fork(*json.loads(line))
+        print(pid, flush=True)  # noqa: T201
+        _, status = os.waitpid(pid, 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)  # noqa: T201
+
+
 if __name__ == "__main__":
-    folder, log, accept, die_at = sys.argv[1:]
-    asyncio.run(Life(Path(log), die_at).live(Path(folder), int(accept)))
+    main()

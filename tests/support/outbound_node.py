@@ -202,11 +202,11 @@ class Flaky:
     async def read(self, fn: Callable[[Connection], T]) -> T:
         return await self.database.read(fn)
 
-    async def write(self, fn: Callable[[Connection], T], *, lasting: bool = True) -> T:
+    async def write(self, fn: Callable[[Connection], T], *, lasting: bool = True, brief: bool = False) -> T:
         if self.fails_before:
             self.fails_before -= 1
             raise DatabaseUnavailable("the disk is full")
-        result = await self.database.write(fn, lasting=lasting)
+        result = await self.database.write(fn, lasting=lasting, brief=brief)
         if self.fails_after:
             self.fails_after -= 1
             raise DatabaseUnavailable("the disk went away after the commit")

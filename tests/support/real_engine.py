@@ -104,7 +104,11 @@ async def real_engine(
             )
             real = RealEngine(engine=engine, sip=sip, media=media, progress=progress, trunks=lines)
             await lines.set_up(trunks)
-            yield real
+            try:
+                yield real
+            except BaseException:
+                await engine.close(limit_s=1.0)  # calls that were left up must not hold the failure back
+                raise
             await engine.close()
             await lines.close()
             await asyncio.to_thread(real.assert_nothing_left)

@@ -278,7 +278,7 @@ class _Instance:
 
     async def _save_move(self, saved: bytes) -> None:
         try:
-            await self._around.database.write(lambda c: ledger.save_call(c, self._order.call_id, saved))
+            await self._around.database.write(lambda c: ledger.save_call(c, self._order.call_id, saved), brief=True)
         except OutsideError as failure:
             # Only a crash in the next moments would need it; the call itself goes on.
             logger.warning("A call's new place was not written", action="move_not_written", reason=str(failure))
@@ -295,7 +295,8 @@ class _Instance:
         await self._around.database.write(
             lambda c: ledger.mark_answered(
                 c, self._order.call_id, answered_at, dialog, initiated_at=facts.initiated_at, trunk=facts.trunk
-            )
+            ),
+            brief=True,
         )
 
     # --- ending
@@ -307,11 +308,11 @@ class _Instance:
         outcome = self._outcome()
         self._journal.tell(EventKind.CALL_ENDED, outcome.hangup_cause)
         page = self._order.service.final_page
-        may_ask = await self._around.database.write(lambda c: self._close_call(c, outcome, page))
+        may_ask = await self._around.database.write(lambda c: self._close_call(c, outcome, page), brief=True)
         if page is not None and may_ask:
             await self._ask_final(page, outcome)
         stopped_at = self._around.clock()
-        await self._around.database.write(lambda c: self._close_instance(c, stopped_at))
+        await self._around.database.write(lambda c: self._close_instance(c, stopped_at), brief=True)
         self._stop_name = rest_log_name(stopped_at, self._order.instance_id)
         self._journal.tell(EventKind.ENDED, f"{self._return_code} ({return_codes.MEANINGS[self._return_code]})")
         return outcome
@@ -363,7 +364,8 @@ class _Instance:
         )
 
     async def _leave(self) -> None:
-        await asyncio.gather(*self._moving)
+        if self._moving:
+            await asyncio.gather(*self._moving)
         await self._application.drop_notifications()
         await self._journal.log.close(self._stop_name)
 

@@ -22,8 +22,6 @@ from callwright.config.binding import check_binding
 from callwright.config.errors import SettingsError
 from callwright.config.load import load_settings
 from callwright.config.settings import Settings
-from callwright.engine.trunk_fields import declared_trunks
-from callwright.speech import available_engines
 from callwright.values.errors import RequestError
 
 FREE_BYTES_WANTED = 500_000_000
@@ -140,6 +138,8 @@ def _trunks(settings: Settings, running: Finding) -> Iterator[Finding]:
 
 
 def _declared(settings: Settings) -> Finding:
+    from callwright.engine.trunk_fields import declared_trunks  # as with the voices: only this command waits for it
+
     try:
         declared = declared_trunks(settings.trunks, file=settings.file or settings.data, environ=os.environ)
     except RequestError as problem:
@@ -164,6 +164,8 @@ def _descriptors() -> Finding:
 
 
 def _voices() -> Iterator[Finding]:
+    from callwright.speech import available_engines
+
     for engine in asyncio.run(available_engines()):
         if engine.installed:
             yield Finding(grade="ok", what=f"voice {engine.engine}", detail=f"{engine.version}: {engine.speaks}")

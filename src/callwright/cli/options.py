@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -28,3 +29,15 @@ Account = Annotated[
 def node_link(data: Path | None) -> NodeLink:
     """Return the link to the node that runs on this data folder."""
     return NodeLink(load_settings(environ=os.environ, overrides={"data": data}).admin_socket)
+
+
+def secret_text(given: str) -> str:
+    """Return a secret as it was given, or for "-" ask for it, or read a line of it when the input is no terminal:
+    what stands on a command line every user of the machine can read.
+    """
+    if given != "-":
+        return given
+    if sys.stdin.isatty():
+        answer: str = typer.prompt("password", hide_input=True)
+        return answer
+    return sys.stdin.readline().rstrip("\r\n")

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from callwright.cli.options import secret_text
 from callwright.client import Client
 
 Url = Annotated[
@@ -19,7 +20,7 @@ Secret = Annotated[
     typer.Option(
         "--secret",
         envvar="WEB_SERVICE_SECRET",
-        help="With --url: the account's API Access Key; for `call`, the password of the service.",
+        help="With --url: the account's API Access Key; for `call`, the password of the service; - to be asked for it.",
         show_default=False,
     ),
 ]
@@ -37,4 +38,4 @@ def needed(secret: str | None) -> str:
     """Return the secret; raise ``BadParameter`` when there is none."""
     if not secret:
         raise typer.BadParameter("with --url it is needed, or WEB_SERVICE_SECRET", param_hint="--secret")
-    return secret
+    return secret_text(secret)

@@ -1,67 +1,17 @@
-"""The simulated phone network: alone (``callwright sandbox``), or beside a node."""
+"""``callwright sandbox``: the simulated phone network alone."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import shutil
-import signal
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated
 
-import structlog
 import typer
 
 from callwright.cli.options import Data
 from callwright.config.load import load_settings
-from callwright.engine import routes
 from callwright.log import setup_log
-from callwright.sandbox import phrases
-from callwright.sandbox.persona_file import read_persona_file
-from callwright.sandbox.personas import BUILT_IN
-from callwright.sandbox.process import LOG_FILE, SandboxProcess, start_sandbox
-from callwright.sip.auth import Credentials
-from callwright.speech import BUILT_IN_SELECTOR, Speech
-
-log = structlog.get_logger()
-
-_DIGEST = next(persona.digest for persona in BUILT_IN if persona.digest is not None)
-_CREDENTIALS = Credentials(user=_DIGEST.user, password=_DIGEST.password)
-
-
-@asynccontextmanager
-async def beside_node(speech: Speech, folder: Path, *, personas: Path | None = None) -> AsyncIterator[routes.Sandbox]:
-    """Run the simulated phone network as a process of its own while the block runs."""
-    await _render_phrases(speech, folder / "phrases", personas)
-    process = await start_sandbox(data=folder, personas=personas, phrases=folder / "phrases")
-    watching = asyncio.create_task(_tell_of_its_end(process), name="watch the sandbox")
-    try:
-        yield routes.Sandbox(
-            address=(process.host, process.port),
-            credentials=_CREDENTIALS,
-        )
-    finally:
-        watching.cancel()
-        await process.close()
-
-
-async def _tell_of_its_end(process: SandboxProcess) -> None:
-    code = await process.wait()
-    log.error(
-        f"The simulated phone network ended by itself (exit code {code}): no test number answers any more. "
-        f"Its last words are in {process.data / LOG_FILE}; restart the node.",
-        action="sandbox_lost",
-    )
-
-
-@asynccontextmanager
-async def running_elsewhere(
-    _speech: Speech, _folder: Path, *, address: tuple[str, int]
-) -> AsyncIterator[routes.Sandbox]:
-    """Use a simulated phone network that somebody else runs: it outlives this node."""
-    yield routes.Sandbox(address=address, credentials=_CREDENTIALS)
 
 
 def sandbox(
@@ -72,41 +22,6 @@ def sandbox(
     """Run the simulated phone network alone, for any SIP caller, until Ctrl-C."""
     settings = load_settings(environ=os.environ, overrides={"data": data})
     setup_log(level=settings.log.level, format=settings.log.format)
-    asyncio.run(_alone(settings.data, sip, personas))
+    from callwright.cli import phone_network  # with all of speech and calls: other commands need not wait for it
 
-
-async def _alone(data: Path, sip: str, personas: Path | None) -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    folder = data / "sandbox"
-    async with Speech(data / "speech") as speech:
-        await _render_phrases(speech, folder / "phrases", personas)
-    process = await start_sandbox(data=folder, sip=sip, personas=personas, phrases=folder / "phrases")
-    typer.echo(f"simulated phone network: SIP {process.host}:{process.port} (UDP), numbers 999005550001 to …0016")
-    typer.echo(f"what it hears and sees is kept in {folder}")
-    try:
-        await stop.wait()
-    finally:
-        await process.close()
-
-
-async def _render_phrases(speech: Speech, folder: Path, personas: Path | None) -> None:
-    """Give the telephones their voices: render what they may say and is not there yet."""
-    for phrase in await asyncio.to_thread(_missing, folder, personas):
-        rendered = await speech.render(phrase.text, selector=None, default_selector=BUILT_IN_SELECTOR)
-        await asyncio.to_thread(_keep, rendered.path, folder / phrase.file_name)
-
-
-def _missing(folder: Path, personas: Path | None) -> list[phrases.Phrase]:
-    """Return the phrases that have no sound yet; raise ``RequestError`` for a bad personas file."""
-    folder.mkdir(parents=True, exist_ok=True)
-    extra = read_persona_file(personas) if personas is not None else ()
-    return phrases.missing(folder, (*BUILT_IN, *extra))
-
-
-def _keep(rendered: Path, wanted: Path) -> None:
-    """Copy a rendered prompt whole: a sandbox that reads it meanwhile sees the old file or the new one."""
-    half = wanted.with_suffix(".part")
-    shutil.copyfile(rendered, half)
-    half.replace(wanted)
+    asyncio.run(phone_network.alone(settings.data, sip, personas))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from callwright.cli.options import Account, Data, node_link
+from callwright.cli.options import Account, Data, node_link, secret_text
 from callwright.cli.tables import show_table
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -21,7 +21,9 @@ def add(
     ] = None,
     final_page: Annotated[str | None, typer.Option(help="URL asked once when the call is over.")] = None,
     error_page: Annotated[str | None, typer.Option(help="URL told when something goes wrong.")] = None,
-    password: Annotated[str | None, typer.Option(help="The service's password (default: one is made).")] = None,
+    password: Annotated[
+        str | None, typer.Option(help="The service's password, - to be asked for it (default: one is made).")
+    ] = None,
     parameters: Annotated[str, typer.Option(help="Handed to the application as application_parameters.")] = "",
     voice: Annotated[str | None, typer.Option(help="Text-to-speech voice of this service.")] = None,
     max_cps: Annotated[float | None, typer.Option(help="Starts per second at most.")] = None,
@@ -34,7 +36,7 @@ def add(
     """Add an outbound service and print what clients need to start it."""
     given = {
         "account": account,
-        "password": password,
+        "password": None if password is None else secret_text(password),
         "first_page": first_page,
         "final_page": final_page,
         "error_page": error_page,

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from callwright.cli.options import Data, node_link
+from callwright.cli.options import Data, node_link, secret_text
 from callwright.cli.tables import show_table
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -27,7 +27,7 @@ def add(
         typer.Option(help="DIGITS[:PRIORITY[:WEIGHT]] of numbers it carries; repeatable.", show_default="* (all)"),
     ] = None,
     user: Annotated[str, typer.Option(help="User name of its digest authentication.")] = "",
-    password: Annotated[str, typer.Option(help="Password of that user; kept sealed.", prompt=False)] = "",
+    password: Annotated[str, typer.Option(help="Password of that user, - to be asked for it; kept sealed.")] = "",
     register: Annotated[bool, typer.Option("--register", help="Keep this node registered there.")] = False,
     expires: Annotated[int | None, typer.Option(help="Seconds a registration asks for.", show_default="600")] = None,
     from_user: Annotated[str, typer.Option(help="User of From in place of the caller id.")] = "",
@@ -60,7 +60,7 @@ def add(
         "transport": transport.lower(),
         "prefixes": prefix,
         "user": user,
-        "password": password,
+        "password": secret_text(password),
         "register": register,
         "expires_s": expires,
         "from_user": from_user,
@@ -93,7 +93,9 @@ def edit(
         typer.Option(help="DIGITS[:PRIORITY[:WEIGHT]] of numbers it carries, in place of all before; repeatable."),
     ] = None,
     user: Annotated[str | None, typer.Option(help='User name of its digest authentication, "" for none.')] = None,
-    password: Annotated[str | None, typer.Option(help="Password of that user; kept sealed.")] = None,
+    password: Annotated[
+        str | None, typer.Option(help="Password of that user, - to be asked for it; kept sealed.")
+    ] = None,
     register: Annotated[
         bool | None, typer.Option("--register/--no-register", help="Keep this node registered there.")
     ] = None,
@@ -127,7 +129,7 @@ def edit(
         "transport": transport.lower() if transport is not None else None,
         "prefixes": prefix or None,
         "user": user,
-        "password": password,
+        "password": None if password is None else secret_text(password),
         "register": register,
         "expires_s": expires,
         "from_user": from_user,

@@ -71,7 +71,7 @@ class Database:
         """How many writes shared how many commits."""
         return self._writer.sizes
 
-    async def write(self, fn: Callable[[Connection], T], *, lasting: bool = True) -> T:
+    async def write(self, fn: Callable[[Connection], T], *, lasting: bool = True, brief: bool = False) -> T:
         """Run ``fn`` in the writer thread and return its result once it is committed and on the disk.
 
         Writes run one after the other in the order they were asked for, each seeing those before it. What ``fn``
@@ -81,10 +81,13 @@ class Database:
         power may forget it, with whatever else was not lasting since the last write that was. For what a restart would
         undo anyway.
 
+        A ``brief`` one is run by the event loop, inside the writer thread's transaction, because the two threads would
+        only be in each other's way: for a handful of statements on a handful of rows, found by their keys.
+
         Raise ``DatabaseUnavailable`` when nothing can be committed now. A caller that is cancelled while it waits
         does not take its write back: it happens in full, or (had it failed anyway) not at all.
         """
-        return await self._writer.submit(fn, lasting=lasting)
+        return await self._writer.submit(fn, lasting=lasting, brief=brief)
 
     async def read(self, fn: Callable[[Connection], T]) -> T:
         """Run ``fn`` on a read-only connection in one of a few threads; it sees one committed state."""

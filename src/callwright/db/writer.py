@@ -5,16 +5,23 @@ inside one transaction, commits once, and only then tells every caller. One fsyn
 grows with load while each caller still hears "done" only when its rows are on the disk. A write that raises is undone
 alone; a commit that fails fails the group. A group in which nobody asked for rows that last through a power failure is
 committed without an fsync; the next one that has it covers both, as they lie in one log.
+
+The thread fights the event loop for the interpreter: every statement gives it up and takes it back, and each time the
+two change places. Brief writes, those of every call, are therefore run by the event loop itself while the thread waits
+inside the transaction, so that what waits for the disk (beginning, committing) is still never the event loop's.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
@@ -26,6 +33,8 @@ from callwright.values.errors import InternalError
 T = TypeVar("T")
 
 MAX_GROUP = 512  # bounds how long the first write of a group waits for the last one
+MAX_VISIT = 32  # brief writes the event loop runs before it turns to something else
+VISIT_PATIENCE_S = 0.05  # an event loop that does not come to brief writes for so long leaves them to the thread
 
 
 @dataclass(slots=True)
@@ -46,8 +55,43 @@ class _Write:
     future: asyncio.Future[Any] | Future[Any]
     loop: asyncio.AbstractEventLoop | None
     lasting: bool = True
+    brief: bool = False
     result: Any = None
     error: BaseException | None = None
+
+
+class _Visit:
+    """Something the writing thread has the event loop do while it waits. It is done once: by the loop, or by the thread
+    when the loop does not come to it, because it is busy, closed, or waits for the thread to stop.
+    """
+
+    __slots__ = ("_done", "_error", "_step", "_taken")
+
+    def __init__(self, step: Callable[[], None]) -> None:
+        self._step = step
+        self._taken = threading.Lock()
+        self._done = threading.Event()
+        self._error: BaseException | None = None
+
+    def pay(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Have it done; raise what it raised."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(self._do)
+            self._done.wait(VISIT_PATIENCE_S)
+        self._do()
+        self._done.wait()
+        if self._error is not None:
+            raise self._error
+
+    def _do(self) -> None:
+        if not self._taken.acquire(blocking=False):
+            return
+        try:
+            self._step()
+        except BaseException as error:  # raised in the thread that waits
+            self._error = error
+        finally:
+            self._done.set()
 
 
 class Writer:
@@ -61,19 +105,20 @@ class Writer:
         self._queue: SimpleQueue[_Write | None] = SimpleQueue()
         self._closing = threading.Lock()
         self._closed = False
+        self._inside: threading.Thread | None = None  # whoever runs a write now
         self._thread = threading.Thread(target=self._run, name="database-writer", daemon=True)
         self._thread.start()
 
-    def submit(self, run: Callable[[Connection], T], *, lasting: bool = True) -> asyncio.Future[T]:
+    def submit(self, run: Callable[[Connection], T], *, lasting: bool = True, brief: bool = False) -> asyncio.Future[T]:
         """Queue a write from the running event loop; the future is done after the commit."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._put(_Write(run=run, future=future, loop=loop, lasting=lasting))
+        self._put(_Write(run=run, future=future, loop=loop, lasting=lasting, brief=brief))
         return future
 
     def submit_now(self, run: Callable[[Connection], T]) -> Future[T]:
         """Queue a write from a thread that has no event loop to keep free."""
-        if threading.current_thread() is self._thread:
+        if threading.current_thread() is self._inside:
             raise InternalError("a write may not wait for another write: run both in one function")
         future: Future[T] = Future()
         self._put(_Write(run=run, future=future, loop=None))
@@ -134,21 +179,20 @@ class Writer:
         assert isinstance(raw, sqlite3.Connection)
         self._sync_next(raw, any(write.lasting for write in group))
         with connection.begin():
-            for write in group:
-                raw.execute("SAVEPOINT one_write")
-                try:
-                    write.result = write.run(connection)
-                except BaseException as error:  # handed on to the caller whose write it was
-                    if not raw.in_transaction:  # some failures, such as a full disk, end the transaction by themselves
-                        raise
-                    raw.execute("ROLLBACK TO one_write")
-                    write.error = error
-                    if failure := unavailable(error):
-                        failure.__cause__ = error
-                        write.error = failure
-                if not raw.in_transaction:
-                    raise InternalError("a write ended the transaction it shares: it must not commit or roll back")
-                raw.execute("RELEASE one_write")
+            for loop, writes in _by_place(group):
+                if loop is None:
+                    self._run_all(writes, connection, raw)
+                else:
+                    _Visit(partial(self._run_all, writes, connection, raw)).pay(loop)
+
+    def _run_all(self, writes: list[_Write], connection: Connection, raw: sqlite3.Connection) -> None:
+        """Run some writes of a group, in the thread or, while that waits, in an event loop."""
+        self._inside = threading.current_thread()
+        try:
+            for write in writes:
+                _run_one(write, connection, raw)
+        finally:
+            self._inside = None
 
     def _sync_next(self, raw: sqlite3.Connection, wanted: bool) -> None:
         """Say whether the next commit is to wait for the disk. SQLite takes no notice inside a transaction."""
@@ -168,6 +212,34 @@ class Writer:
         if connection is not None:
             connection.invalidate()
             connection.close()
+
+
+def _run_one(write: _Write, connection: Connection, raw: sqlite3.Connection) -> None:
+    """Run one write in a savepoint of its own; raise what ended the transaction it is part of."""
+    raw.execute("SAVEPOINT one_write")
+    try:
+        write.result = write.run(connection)
+    except BaseException as error:  # handed on to the caller whose write it was
+        if not raw.in_transaction:  # some failures, such as a full disk, end the transaction by themselves
+            raise
+        raw.execute("ROLLBACK TO one_write")
+        write.error = error
+        if failure := unavailable(error):
+            failure.__cause__ = error
+            write.error = failure
+    if not raw.in_transaction:
+        raise InternalError("a write ended the transaction it shares: it must not commit or roll back")
+    raw.execute("RELEASE one_write")
+
+
+def _by_place(group: list[_Write]) -> Iterator[tuple[asyncio.AbstractEventLoop | None, list[_Write]]]:
+    """Cut a group, in its order, where it changes from one place to another: an event loop for brief writes, None for
+    the thread.
+    """
+    for place, writes in groupby(group, lambda write: write.loop if write.brief else None):
+        waiting = list(writes)
+        for at in range(0, len(waiting), MAX_VISIT):
+            yield place, waiting[at : at + MAX_VISIT]
 
 
 def _tell(group: list[_Write]) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
 from typing import Any
@@ -18,30 +17,26 @@ import structlog
 
 from callwright.engine.attempt import Attempt, MayFollow, OnMoved, UnusableSound
 from callwright.engine.call import OutgoingCall
-from callwright.engine.caller_identity import from_uri
 from callwright.engine.inbound import inbound_call
 from callwright.engine.inbound_offer import InboundOffer, OfferGone, OfferState, OnInbound
 from callwright.engine.info_keys import info_key
 from callwright.engine.interface import CallFacts, CallFailed, CallOrder, CallProgress, Refusal
 from callwright.engine.media_client import Leg, MediaClient
 from callwright.engine.outside_log import outside_log
+from callwright.engine.planning import Planning, where
 from callwright.engine.redirecting import Redirecting
 from callwright.engine.redirects import FOLLOWED_CODES
-from callwright.engine.routes import Route, Routes, TrunkRoute
+from callwright.engine.routes import Routes
 from callwright.engine.saved_call import SavedCall, decode_call
 from callwright.engine.sip_socket import SipSocket
-from callwright.engine.trunk_identity import dress
 from callwright.engine.trunk_link import credentials_of
-from callwright.engine.trunk_setup import Trunk
 from callwright.engine.trunks import Passage
 from callwright.sip import event as sip_event
-from callwright.sip.caller import check_plan
 from callwright.sip.core import InvitePlan
 from callwright.sip.errors import UnsafeText
-from callwright.sip.headers import header_value, safe_pairs
+from callwright.sip.headers import header_value
 from callwright.sip.reason import q850_cause
-from callwright.sip.uri import is_literal, parse_sip_uri
-from callwright.sip.way import Target, Transport, Way
+from callwright.sip.uri import is_literal
 from callwright.trace.recorder import MessageTrace
 from callwright.values.destination import Destination, DestinationKind
 from callwright.values.ids import CallId
@@ -52,7 +47,6 @@ log = structlog.get_logger()
 HANG_UP_GRACE_S = 35.0  # a BYE is given up after 64*T1 = 32 s (RFC 3261 17.1.2.2)
 LAST_WORD_S = 150.0  # longer than INVITE, CANCEL and BYE can take together: 64*T1 each, and once more to log in
 _TASKS_GRACE_S = 30.0  # media legs and their files are closed in less
-_LONGEST_INVITE = 32_000  # our choice: longer ones come in so many fragments that hardly a network delivers them
 _RINGING = (180, 183)
 
 
@@ -82,7 +76,7 @@ class CallEngine:
         self._media = media
         self._routes = routes
         self._redirecting = Redirecting(sip, routes)
-        self._sip_domain = sip_domain
+        self._planning = Planning(sip, routes, domain=sip_domain, clock=clock)
         self._clock = clock
         self._on_progress = on_progress
         self._media_host = media_host
@@ -120,7 +114,7 @@ class CallEngine:
         on_moved: OnMoved | None = None,
     ) -> OutgoingCall:
         facts = CallFacts(call_id=order.call_id, destination=order.destination)
-        plan, passage = await self._prepare(order, facts)
+        plan, passage = await self._planning.prepare(order, facts)
         plan, invite = self._sip.core.named(plan)
         attempt = await self._attempt(order, facts, passage, may_follow, on_moved)
         call = attempt.call
@@ -177,7 +171,10 @@ class CallEngine:
             code = 408
         finally:
             self._byes.pop(handle, None)
-        log.info(f"A call of an earlier life was hung up: its BYE ended with {code}.", action="bye_after_restart")
+        # A line for each of a thousand calls would hold up the BYEs of the others; only what went wrong is worth one.
+        say = log.debug if code in (200, 481) else log.info
+        said = f"A call of an earlier life was hung up: its BYE ended with {code}."
+        say(said, action="bye_after_restart", sip_call_id=call.dialog.call_id)
 
     async def close(self, limit_s: float = HANG_UP_GRACE_S) -> None:
         """Place no more calls, hang up every one and wait, at most ``limit_s`` seconds, until the far ends know."""
@@ -207,71 +204,6 @@ class CallEngine:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     # --- the way up
-
-    async def _prepare(self, order: CallOrder, facts: CallFacts) -> tuple[InvitePlan, Passage | None]:
-        """Return what to send, but for its sound, and the call's seat on a trunk if it goes through one.
-
-        Raise ``CallFailed`` when it can never be sent, ``TrunksBusy`` when it cannot be sent now.
-        """
-        sender = from_uri(order, domain=self._sip_domain)
-        facts.originating = sender.removeprefix("sip:")
-        route = self._routes.find(order.destination, trunk=order.trunk)
-        if isinstance(route, Refusal):
-            raise self._not_placed(facts, 404, route.reason)
-        if isinstance(route, TrunkRoute):
-            passage = await route.trunks.take(route.digits, order.call_id, route.only)
-            try:
-                return await self._located(self._trunk_plan(order, passage.trunk), passage.trunk, facts), passage
-            except UnsafeText as problem:
-                passage.release()
-                raise self._not_placed(facts, 400, str(problem)) from problem
-            except BaseException:
-                passage.release()
-                raise
-        try:
-            plan = _plan(route, sender, order.headers, order.ring_timeout_s)
-        except UnsafeText as problem:
-            raise self._not_placed(facts, 400, str(problem)) from problem
-        return await self._found(plan, route, facts), None
-
-    def _trunk_plan(self, order: CallOrder, trunk: Trunk) -> InvitePlan:
-        """Return what to send to a trunk; raise ``UnsafeText``."""
-        worn = dress(trunk, order, domain=self._sip_domain)
-        route = Route(request_uri=worn.request_uri, next_hop=trunk.address, credentials=credentials_of(trunk))
-        plan = _plan(route, worn.from_uri, worn.headers, order.ring_timeout_s)
-        return replace(plan, from_display=worn.from_display, way=Way(transport=trunk.transport))
-
-    async def _located(self, plan: InvitePlan, trunk: Trunk, facts: CallFacts) -> InvitePlan:
-        """Return the plan with all places the trunk is at; a name nobody knows fails when the INVITE is sent."""
-        facts.remote = trunk.authority
-        with contextlib.suppress(OSError):
-            first, *others = await self._sip.locate(trunk.host, port=trunk.port, transport=trunk.transport)
-            facts.remote = _where(first.to)
-            return replace(plan, next_hop=first.to, way=first.way, alternatives=tuple(others))
-        return plan
-
-    async def _found(self, plan: InvitePlan, route: Route, facts: CallFacts) -> InvitePlan:
-        """Return the plan with all places its address leads to."""
-        host, port = route.next_hop
-        facts.remote = _where(route.next_hop)
-        with contextlib.suppress(OSError):
-            # So that the INVITE need not wait for it. A name nobody knows fails only when the INVITE would be sent: it
-            # is the far end's fault, and has its place in the records.
-            first, *others = found = await self._sip.locate(
-                host, port=port, transport=route.transport, secure=route.secure
-            )
-            await self._check_places(route, found, facts)
-            facts.remote = _where(first.to)
-            return replace(plan, next_hop=first.to, way=first.way, alternatives=tuple(others))
-        return plan
-
-    async def _check_places(self, route: Route, found: list[Target], facts: CallFacts) -> None:
-        """Raise ``CallFailed`` when a SIP address leads to where only numbers are called."""
-        if route.is_address:
-            await self._routes.learn_places()
-            refused = (refusal for target in found if (refusal := self._routes.guarded(target.host, target.port)))
-            if (refusal := next(refused, None)) is not None:
-                raise self._not_placed(facts, 403, f"No route: {refusal}")
 
     async def _attempt(
         self,
@@ -312,13 +244,15 @@ class CallEngine:
         """Send the INVITE; nothing may wait between the stamp and this."""
         facts = attempt.call.facts
         if self._closing:
-            raise self._not_placed(facts, 503, "the platform stopped")
+            raise self._planning.not_placed(facts, 503, "the platform stopped")
         if attempt.media_lost:
-            raise self._not_placed(facts, _MEDIA_LOST)
+            raise self._planning.not_placed(facts, _MEDIA_LOST)
         facts.initiated_at = self._clock()
         if attempt.passage is None and not is_literal(plan.next_hop[0]):
             # Asked again, the name might lead to where nobody has judged whether the call may go.
-            raise self._not_placed(facts, 503, f"{plan.next_hop[0][:80]} has no address that can be reached from here")
+            raise self._planning.not_placed(
+                facts, 503, f"{plan.next_hop[0][:80]} has no address that can be reached from here"
+            )
         self._send_invite(attempt, plan)
 
     def _send_invite(self, attempt: Attempt, plan: InvitePlan) -> None:
@@ -346,7 +280,7 @@ class CallEngine:
         if not may_go_on:
             return False
         try:
-            plan = self._trunk_plan(attempt.order, passage.trunk)
+            plan = self._planning.by_trunk(attempt.order, passage.trunk)
         except UnsafeText as problem:
             log.warning(
                 f"A trunk could not be tried: {problem}",
@@ -418,7 +352,7 @@ class CallEngine:
 
     def _on_sip_closed(self) -> None:
         for attempt in list(self._attempts.values()):
-            self._no_word(attempt)
+            self._bye(attempt)
 
     def _limit(self, call: OutgoingCall, order: CallOrder) -> None:
         call.end(answered_outcome(ended_by=EndedBy.PLATFORM, detail=f"limit of {order.max_duration_s:g} s reached"))
@@ -518,7 +452,7 @@ class CallEngine:
             destination=destination,
             originating=event.from_uri,
             initiated_at=offer.facts.at,
-            remote=_where(event.source),
+            remote=where(event.source),
             trunk=offer.facts.trunk,
         )
         order = CallOrder(call_id=call_id, destination=destination, caller_id="", service_name="")
@@ -546,7 +480,10 @@ class CallEngine:
         attempt.is_answered()
         self._progress(facts, "INVITE received", f"accepted, from {facts.remote}")
         self._command(lambda now: self._sip.core.respond(event.handle, 200, body=body, now=now))
-        attempt.limit = asyncio.get_running_loop().call_later(order.max_duration_s, self._limit, attempt.call, order)
+        if attempt.handle in self._attempts:  # the caller may have hung up by now
+            attempt.limit = asyncio.get_running_loop().call_later(
+                order.max_duration_s, self._limit, attempt.call, order
+            )
         return attempt.call
 
     # --- what becomes of calls
@@ -580,7 +517,10 @@ class CallEngine:
         """Ask the next place a redirection named; without one the call ends as it failed."""
         facts, plan = attempt.call.facts, None
         try:
-            plan = await self._redirecting.next_plan(attempt)
+            following = await self._redirecting.next_plan(attempt)
+            if following is not None and attempt.passage is not None:
+                await attempt.passage.turn()
+            plan = following
         finally:
             if plan is None or self._is_given_up(attempt):
                 self._not_answered(attempt, event)
@@ -590,7 +530,7 @@ class CallEngine:
         attempt.forget_early()
         attempt.rang = False
         facts.redirects += (plan.request_uri,)
-        facts.remote = _where(plan.next_hop)
+        facts.remote = where(plan.next_hop)
         self._progress(facts, f"{event.code} {event.reason}", f"goes on to {plan.request_uri}")
         self._move(attempt, plan)
 
@@ -658,12 +598,6 @@ class CallEngine:
 
     # --- small things
 
-    def _not_placed(self, facts: CallFacts, why: int | Outcome, detail: str = "") -> CallFailed:
-        outcome = why if isinstance(why, Outcome) else failed_outcome(why, ended_by=EndedBy.PLATFORM, detail=detail)
-        facts.outcome = outcome
-        facts.ended_at = self._clock()
-        return CallFailed(facts)
-
     def _command(self, command: Callable[[float], object]) -> None:
         command(self._now())
         self._sip.pump()
@@ -681,31 +615,6 @@ class CallEngine:
         self._on_progress(CallProgress(call_id=facts.call_id, what=what, at=self._clock(), detail=detail))
 
 
-def _plan(route: Route, sender: str, headers: tuple[tuple[str, str], ...], ring_s: float) -> InvitePlan:
-    """Return the plan of an INVITE without its body; raise ``UnsafeText`` when SIP cannot carry it."""
-    if header_value(headers, "expires") is None:
-        # A telephone left ringing, because we died or our CANCEL was lost, stops by itself (RFC 3261 section 13.3.1).
-        headers += (("Expires", str(math.ceil(ring_s))),)
-    plan = InvitePlan(
-        request_uri=route.request_uri,
-        next_hop=route.next_hop,
-        from_uri=sender,
-        # To names who is called; how to get there belongs into the Request-URI alone (RFC 3261 table 1).
-        to_uri=str(replace(parse_sip_uri(route.request_uri), params=(), headers="")),
-        body=b"",
-        headers=headers,
-        credentials=route.credentials,
-        hold_ack=True,
-        way=Way(transport=Transport.TLS if route.secure else route.transport or Transport.UDP),
-    )
-    check_plan(plan)
-    length = sum(len(name) + len(value.encode()) + 4 for name, value in safe_pairs(plan.headers))
-    length += 3 * len(plan.request_uri.encode()) + len(sender.encode())
-    if length > _LONGEST_INVITE:
-        raise UnsafeText(f"headers and addresses of {length} bytes do not fit into an INVITE; shorten the headers")
-    return plan
-
-
 def _platform_error(code: int, detail: str) -> Outcome:
     return Outcome(cause=Cause.ERROR, code=code, rest_cause=RestCause.FAILED, ended_by=EndedBy.PLATFORM, detail=detail)
 
@@ -720,12 +629,6 @@ def _hung_up_by_far_end(event: sip_event.Ended) -> Outcome:
 
 def _asked(event: sip_event.Failed) -> int | None:
     return _seconds(header_value(event.headers, "retry-after"))
-
-
-def _where(next_hop: tuple[str, int]) -> str:
-    host, port = next_hop
-    host = f"[{host}]" if ":" in host else host
-    return f"{host}:{port}" if port else host
 
 
 def _seconds(value: str | None) -> int | None:

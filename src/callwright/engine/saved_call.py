@@ -5,6 +5,7 @@ Before its answer it is the INVITE, to be cancelled; from then on the dialog, to
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 import msgspec
@@ -22,7 +23,11 @@ class SavedCall:
     trunk: str = ""
 
     def encode(self) -> bytes:
-        return _encoder.encode(self)
+        try:
+            return _encoder.encode(self)
+        except UnicodeEncodeError:
+            # A far end may use bytes that are no UTF-8, and gets them back as they came (callwright.sip.headers).
+            return json.dumps(msgspec.to_builtins(self)).encode()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,11 +38,14 @@ class _Bare:
 
 
 _encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(SavedCall)
 
 
 def decode_call(saved: bytes) -> SavedCall:
     """Read what ``SavedCall.encode`` wrote; raise ``msgspec.MsgspecError`` for anything else."""
-    if msgspec.json.decode(saved, type=_Bare).call_id:
-        return SavedCall(dialog=msgspec.json.decode(saved, type=SavedDialog))
-    return _decoder.decode(saved)
+    try:
+        read = json.loads(saved)  # takes what ``encode`` made of bytes that are no UTF-8, as msgspec's own does not
+    except ValueError as problem:
+        raise msgspec.DecodeError(f"a saved call cannot be read: {problem}") from problem
+    if msgspec.convert(read, _Bare).call_id:
+        return SavedCall(dialog=msgspec.convert(read, SavedDialog))
+    return msgspec.convert(read, SavedCall)

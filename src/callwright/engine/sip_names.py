@@ -25,6 +25,7 @@ ADDRESS_LIFETIME_S = 60.0
 NOTHING_LIFETIME_S = 30.0
 _LONGEST_LIFETIME_S = 3600.0
 _PATIENCE_S = 3.0  # for one NAPTR or SRV question; a telephone number waits for it
+_SYSTEM_PATIENCE_S = 15.0  # for the addresses of a name
 _MOST_REMEMBERED = 10_000
 
 Asker = Callable[[Question], Awaitable[tuple[Found, float]]]
@@ -119,7 +120,10 @@ class Names:
 
     async def _addresses(self, name: str) -> Found:
         try:
-            infos = await self._loop.getaddrinfo(name, None, family=self.family, type=socket.SOCK_DGRAM)
+            async with asyncio.timeout(_SYSTEM_PATIENCE_S):
+                infos = await self._loop.getaddrinfo(name, None, family=self.family, type=socket.SOCK_DGRAM)
+        except TimeoutError as problem:
+            raise OSError(f"{name[:80]!r} was not found within {_SYSTEM_PATIENCE_S:g} s") from problem
         except ValueError as problem:
             raise OSError(f"{name[:80]!r} is no name: {problem}") from problem
         return Found(addresses=tuple(dict.fromkeys(str(info[4][0]) for info in infos)))

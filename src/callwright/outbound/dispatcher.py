@@ -95,6 +95,7 @@ class Dispatcher:
         self._fresh: set[ServiceId] = set()  # read since the last poll
         self._hungry: set[ServiceId] = set()
         self._live: dict[InstanceId, tuple[Launch, asyncio.Task[None]]] = {}
+        self._running: Counter[ServiceId] = Counter()
         self._wake = asyncio.Event()
         self._stopping = False
         self._stopped = asyncio.Event()
@@ -206,7 +207,7 @@ class Dispatcher:
 
     async def _claim(self, asked: set[ServiceId]) -> None:
         await self._learn({service_id for service_id in asked if not self._lines.know(service_id)})
-        wanted = self._lines.wanted(asked, self._running())
+        wanted = self._lines.wanted(asked, self._running)
         self._hungry.update(asked - wanted.keys())  # held back by pacing or a limit: they stay hungry
         await self._learn(asked - wanted.keys() - self._fresh)
         if not wanted:
@@ -286,8 +287,7 @@ class Dispatcher:
 
     def _launch(self, instances: asyncio.TaskGroup) -> None:
         """Give slots to the starts in line that leave soon, and launch them."""
-        running = self._running()
-        for leaving in self._lines.leaving(running):
+        for leaving in self._lines.leaving(self._running):
             instance_id = self._identifiers.instance()
             launch = Launch(
                 self._node,
@@ -302,14 +302,14 @@ class Dispatcher:
             task = instances.create_task(launch.run(), name=f"instance {instance_id}")
             self._live[instance_id] = (launch, task)
             task.add_done_callback(partial(self._over, instance_id))
-            running[leaving.start.service_id] += 1
+            self._running[leaving.start.service_id] += 1
 
     def _over(self, instance_id: InstanceId, task: asyncio.Task[None]) -> None:
         launch, _ = self._live.pop(instance_id)
+        self._running[launch.start.service_id] -= 1
+        if not self._running[launch.start.service_id]:
+            del self._running[launch.start.service_id]
         self.wake(launch.start.service_id)
-
-    def _running(self) -> Counter[ServiceId]:
-        return Counter(launch.start.service_id for launch, _ in self._live.values())
 
     async def _release(self, starts: list[Start]) -> None:
         """Put claimed starts back in their old places."""
@@ -332,7 +332,7 @@ class Dispatcher:
         loop = asyncio.get_running_loop()
         self._rounds_until = max(self._rounds_until, loop.time()) + MIN_ROUND_S
         earliest = self._rounds_until - ROUNDS_SAVED * MIN_ROUND_S
-        next_round_at = min(self._poll_at, self._lines.next_step_at(self._hungry, self._running()))
+        next_round_at = min(self._poll_at, self._lines.next_step_at(self._hungry, self._running))
         try:
             async with asyncio.timeout_at(max(next_round_at, earliest)):
                 await self._wake.wait()

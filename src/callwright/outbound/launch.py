@@ -180,7 +180,7 @@ class Launch:
         await self._sleep_until(self._slot.at - STAMP_LEAD)
         if self._node.is_stopping():
             raise NotDialled("this node is stopping")
-        if not await self._node.database.write(partial(self._stamp, saved=saved)):
+        if not await self._node.database.write(partial(self._stamp, saved=saved), brief=True):
             raise NotDialled("it was cancelled, purged or paused")
         self.stamped = True
         self._tell(Step.STAMPED)

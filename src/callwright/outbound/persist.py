@@ -20,7 +20,7 @@ _log = structlog.get_logger()
 
 
 async def write_at_last(database: Database, fn: Callable[[Connection], T], *, instance: str) -> T:
-    """Do ``database.write(fn)``, again and again until it succeeds or the caller is cancelled.
+    """Do ``database.write(fn)``, a brief write, again and again until it succeeds or the caller is cancelled.
 
     This is part of an instance's bulkhead: a full disk, or a bug in closing one instance, must neither leave it unended
     for ever nor touch the others. If this node stops first, recovery ends it at the next start.
@@ -28,7 +28,7 @@ async def write_at_last(database: Database, fn: Callable[[Connection], T], *, in
     pause_s = FIRST_PAUSE_S
     while True:
         try:
-            return await database.write(fn)
+            return await database.write(fn, brief=True)
         except Exception:
             _log.exception(
                 "The end of an instance could not be written; trying again",

@@ -10,10 +10,10 @@ from in the same way.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import structlog
 from sqlalchemy import Connection
@@ -21,6 +21,7 @@ from sqlalchemy import Connection
 from callwright.accounts.store import get_service
 from callwright.apps.instance import InstanceOrder
 from callwright.db.database import Database
+from callwright.db.errors import DatabaseUnavailable
 from callwright.engine.interface import CallFacts
 from callwright.outbound import claims, former_lives
 from callwright.outbound.events import StartEvent, Step
@@ -30,13 +31,15 @@ from callwright.records.reading import OpenInstance, open_instances
 from callwright.records.records import ChannelType
 from callwright.records.settings import RecordSettings
 from callwright.values.destination import parse_destination
-from callwright.values.ids import ServiceReference
+from callwright.values.ids import InstanceId, ServiceReference
 from callwright.values.outcome import Cause, EndedBy, Outcome, RestCause, answered_outcome
 
 BYES_AT_ONCE = 50  # then a pause: what a restart sends must neither flood the far end nor wait for one that is gone
 PAUSE_S = 0.05
 PAGES_AT_ONCE = 100
 PAGE_S = 10.0  # a server that does not answer may not keep the records of a thousand instances open
+
+_Known: TypeAlias = tuple[InstanceOrder, CallFacts, Outcome]
 
 _log = structlog.get_logger()
 
@@ -95,18 +98,16 @@ async def end_abandoned(
         )
     turns = asyncio.Semaphore(PAGES_AT_ONCE)
 
-    async def end(instance: OpenInstance) -> None:
-        adr, ended_at = instance.adr, clock()
+    async def end(instance: OpenInstance, known: _Known | None, ended_at: float) -> None:
+        adr = instance.adr
         try:
             for call in instance.calls:
                 if call.dialog is not None:
                     await hang_up_saved(call.dialog)
-            if adr.final_asked_at is None:
-                known = await database.read(partial(_order_and_facts, instance=instance, ended_at=ended_at))
-                if known is not None:
-                    order, facts, outcome = known
-                    async with turns, asyncio.timeout(PAGE_S):
-                        await ask_final(order, facts=facts, outcome=outcome)
+            if known is not None:
+                order, facts, outcome = known
+                async with turns, asyncio.timeout(PAGE_S):
+                    await ask_final(order, facts=facts, outcome=outcome)
         except TimeoutError:
             _log.warning("A final page did not answer in time", action="recovery_page", instance=adr.instance_id)
         except Exception:  # the bulkhead of an instance: its records are closed whatever its far end or pages do
@@ -125,15 +126,49 @@ async def end_abandoned(
             )
 
     async with asyncio.TaskGroup() as group:
-        for number, instance in enumerate(recovery.abandoned, start=1):
-            group.create_task(end(instance), name=f"end abandoned instance {instance.adr.instance_id}")
-            if number % BYES_AT_ONCE == 0:
+        for first in range(0, len(recovery.abandoned), BYES_AT_ONCE):
+            if first:
                 await asyncio.sleep(PAUSE_S)
+            some, ended_at = recovery.abandoned[first : first + BYES_AT_ONCE], clock()
+            known = await _read_known(database, some, ended_at)
+            for instance in some:
+                ending = end(instance, known.get(instance.adr.instance_id), ended_at)
+                group.create_task(ending, name=f"end abandoned instance {instance.adr.instance_id}")
+    if recovery.abandoned:
+        _log.info("What the node's former life left is over", action="recovery_done", instances=len(recovery.abandoned))
 
 
-def _order_and_facts(
-    c: Connection, *, instance: OpenInstance, ended_at: float
-) -> tuple[InstanceOrder, CallFacts, Outcome] | None:
+async def _read_known(
+    database: Database, instances: Sequence[OpenInstance], ended_at: float
+) -> dict[InstanceId, _Known]:
+    """Return what the final pages need to be told, of those instances whose final page was not asked yet.
+
+    What cannot be read is logged and left out: its call is hung up and its records are closed all the same.
+    """
+
+    def read(c: Connection) -> dict[InstanceId, _Known]:
+        found = {}
+        for instance in instances:
+            instance_id = instance.adr.instance_id
+            if instance.adr.final_asked_at is not None:
+                continue
+            try:
+                known = _order_and_facts(c, instance=instance, ended_at=ended_at)
+            except Exception:  # the bulkhead of an instance
+                _log.exception("Ending an instance failed", action="recovery_failed", instance=instance_id)
+                continue
+            if known is not None:
+                found[instance_id] = known
+        return found
+
+    try:
+        return await database.read(read)
+    except DatabaseUnavailable:
+        _log.exception("Final pages cannot be asked: the database cannot be read", action="recovery_failed")
+        return {}
+
+
+def _order_and_facts(c: Connection, *, instance: OpenInstance, ended_at: float) -> _Known | None:
     """Return what a final page tells of an instance and its call; None when no start or open call belongs to it."""
     start = former_lives.start_of_instance(c, instance.adr.instance_id)
     primary = [call.cdr for call in instance.calls if call.cdr.channel_type is ChannelType.PRIMARY]

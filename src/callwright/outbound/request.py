@@ -28,6 +28,8 @@ MAX_HEADERS = 20
 MAX_HEADER_NAME_CHARS = 100
 MAX_HEADER_VALUE_CHARS = 2_000
 MAX_UNIQUE_ID_CHARS = 255
+MAX_JSON_PARTS = 2_000_000  # our choice: 200 for each of the most calls of one request
+TOO_MANY_PARTS = f"has more than {MAX_JSON_PARTS:,} objects, arrays and members"
 
 _NUMBER_LIKE = re.compile(r"\+?[\d-]+")
 _SIP_CALLER = re.compile(
@@ -119,7 +121,10 @@ def parse_uas_starts(
         elif len(delimiter) != 1 or not delimiter.isascii() or delimiter == "\0":
             problems.append(_invalid("delimiter", "must be one seven-bit ASCII character"))
         else:
-            pieces = list((outbound_parameters or "").split(delimiter))
+            text = outbound_parameters or ""
+            if (number := text.count(delimiter) + 1) > MAX_STARTS:
+                raise _too_many("outbound_parameters", number)
+            pieces = list(text.split(delimiter))
     elif count is not None:
         pieces *= _count(count, several, problems)
     if len(pieces) > MAX_STARTS:
@@ -157,7 +162,19 @@ def digest(service_name: str, starts: Sequence[StartRequest]) -> bytes:
     return hashlib.sha256(msgspec.json.encode((service_name, facts))).digest()
 
 
+def has_too_many_parts(text: str | bytes | bytearray) -> bool:
+    """Whether a JSON text has so many values that taking it apart would hold up every call: some 0.2 s and 300 MB."""
+    few, more = MAX_JSON_PARTS, 4 * MAX_JSON_PARTS
+    if len(text) <= few:
+        return False
+    if isinstance(text, str):
+        return text.count("{") + text.count("[") > few or text.count(":") > few or text.count(",") > more
+    return text.count(b"{") + text.count(b"[") > few or text.count(b":") > few or text.count(b",") > more
+
+
 def _decoded(source: str | bytes | bytearray, parameter: str) -> object:
+    if has_too_many_parts(source):
+        raise _one(ProblemKind.INVALID, parameter, TOO_MANY_PARTS)
     try:
         return msgspec.json.decode(source)
     except (msgspec.DecodeError, UnicodeError) as error:

@@ -25,13 +25,15 @@ class GuardSettings:
     """What is let in. ``known`` are addresses that are never judged: trunks, the simulated network.
 
     ``hide`` gives strangers no answer at all, ``per_second`` and ``burst`` limit the requests of one address (None: no
-    limit), ``most_open`` how many requests of strangers are remembered at a time, answered or not.
+    limit), ``most_open`` how many requests of strangers are remembered at a time, answered or not; ``most_known`` how
+    many in all, for a datagram's source is easily forged.
     """
 
     hide: bool = False
     per_second: float | None = None
     burst: int = 30
     most_open: int = 20_000
+    most_known: int = 60_000
     ignore_scanners: bool = True
     known: frozenset[str] = field(default_factory=frozenset)
 
@@ -63,9 +65,10 @@ class Guard:
 
     def admits(self, request: Request, host: str, open_requests: int, now: float) -> bool:
         """Judge a new request outside of calls, while ``open_requests`` others are remembered."""
-        if host in self.known:
-            return True
         settings = self._settings
+        if host in self.known:
+            self.turned_away += open_requests >= settings.most_known
+            return open_requests < settings.most_known
         admitted = (
             not settings.hide
             and open_requests < settings.most_open

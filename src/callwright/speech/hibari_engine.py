@@ -20,6 +20,7 @@ log = structlog.get_logger()
 START_LIMIT_S = 30.0
 SPEAK_LIMIT_S = 20.0
 CLOSE_LIMIT_S = 2.0
+KILL_LIMIT_S = 5.0
 
 
 class WorkerLost(SynthesisFailed):
@@ -146,10 +147,14 @@ class HibariSynthesiser:
                 worker.kill()
             except ProcessLookupError:
                 log.debug("The speech worker had just ended.", action="speech_worker_gone", pid=worker.pid)
-        # Sound nobody will hear would keep the pipe, and so its transport, open.
-        while worker.stdout is not None and await worker.stdout.read(65536):
-            pass
-        await worker.wait()
+        try:
+            async with asyncio.timeout(KILL_LIMIT_S):
+                # Sound nobody will hear would keep the pipe, and so its transport, open.
+                while worker.stdout is not None and await worker.stdout.read(65536):
+                    pass
+                await worker.wait()
+        except TimeoutError:
+            log.error("The speech worker was killed and does not end.", action="speech_worker_stuck", pid=worker.pid)
 
 
 def installed_version() -> str | None:

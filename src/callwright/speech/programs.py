@@ -8,20 +8,26 @@ program.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 import shutil
+import signal
 import struct
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import structlog
 
 from callwright.speech.synthesiser import MAX_SOUND_S, EngineUnusable, Sound, SynthesisFailed
 from callwright.speech.voices import Voice
 
+log = structlog.get_logger()
+
 RUN_LIMIT_S = 20.0
+STOP_LIMIT_S = 5.0  # for one that was killed, or whose output nobody reads any more
 PROBE_LIMIT_S = 5.0
 _MAX_BYTES = int(MAX_SOUND_S * 48000 * 2)
 _AT_ONCE = 2
@@ -197,10 +203,13 @@ async def _talk(process: asyncio.subprocess.Process, text: bytes) -> bytes:
 
 async def _stop(process: asyncio.subprocess.Process) -> None:
     if process.returncode is None:
-        try:
-            process.kill()
-        except ProcessLookupError:
-            return
-    while process.stdout is not None and await process.stdout.read(65536):
-        pass
-    await process.wait()
+        # The whole session: a program that is a script leaves one of its own behind that keeps the pipe open.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    try:
+        async with asyncio.timeout(STOP_LIMIT_S):
+            while process.stdout is not None and await process.stdout.read(65536):
+                pass
+            await process.wait()
+    except TimeoutError:
+        log.error("A speech program was killed and does not end.", action="speech_program_stuck", pid=process.pid)

@@ -14,6 +14,7 @@ from callwright.accounts.service import Service
 from callwright.web.auth import ACCOUNT_FORM, SERVICE_FORM, WRONG, read_login
 from callwright.web.edge import Edge
 from callwright.web.errors import HttpProblem, problem, unauthorized
+from callwright.web.rates import address_key
 
 log = structlog.get_logger()
 
@@ -46,7 +47,7 @@ async def either_asking(request: Request, edge: Edge) -> Asker:
 async def _asker(request: Request, edge: Edge, forms: tuple[str, ...]) -> Asker:
     login = read_login(request.headers.get("authorization"), forms=forms)
     user, credentials = login.user, edge.credentials
-    address = request.client.host if request.client else ""
+    address = address_key(request.client.host) if request.client else ""
     if user.service_name is None:
         account = await credentials.check_access_key(
             edge.db, user.cloud_id, user.username, login.password, address=address

@@ -7,6 +7,7 @@ with what came before, and is well.
 
 from __future__ import annotations
 
+import errno
 import select
 import socket
 from collections.abc import Iterator
@@ -83,7 +84,12 @@ def stranger(node: Node, number: int) -> Iterator[Stranger]:
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) for _ in VIA_PORTS]
         for each, via_port in zip(sockets, VIA_PORTS, strict=True):
-            each.bind((host, via_port))
+            try:
+                each.bind((host, via_port))
+            except OSError as problem:
+                if problem.errno != errno.EADDRINUSE:
+                    raise
+                pytest.skip(f"another program holds UDP port {via_port} of all addresses: the Vias lead to it")
         yield Stranger(host, tuple(sockets), (node_host, int(port)))
 
 

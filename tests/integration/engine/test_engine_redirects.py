@@ -257,6 +257,25 @@ def test_a_number_may_lead_to_another_that_its_owner_may_call_within_the_trunk()
     run(story, far_ends=1, trunks=one_trunk)
 
 
+def test_a_redirected_call_waits_for_its_turn_on_the_trunk_like_any_other() -> None:
+    sent_at: list[float] = []
+
+    def trace(way: str, data: bytes, _address: tuple[str, int], at: float) -> None:
+        if way == ">" and data.startswith(b"INVITE"):
+            sent_at.append(at)
+
+    async def story(world: RealEngine, far: Sequence[FarEnd]) -> None:
+        world.sip.trace = trace
+        task = placing(world, by_number())
+        await far[0].redirect(at(far[0], "+447700900456"))
+        await far[0].answer()
+        await (await task).hang_up()
+        first, second = sent_at
+        assert second - first >= 0.25
+
+    run(story, far_ends=1, trunks=lambda far: [trunk("carrier", far[0].address[1], plus=True, max_cps=4)])
+
+
 def two(far: Sequence[FarEnd]) -> list[Trunk]:
     return [
         trunk("first", far[0].address[1], prefixes=(parse_prefix("*:1"),)),

@@ -452,8 +452,8 @@ class SlowStamp(node.Flaky):
         self.stamped_at: list[float] = []
         self._clock = clock
 
-    async def write(self, fn: Callable[[Connection], T], *, lasting: bool = True) -> T:
-        result = await super().write(fn, lasting=lasting)
+    async def write(self, fn: Callable[[Connection], T], *, lasting: bool = True, brief: bool = False) -> T:
+        result = await super().write(fn, lasting=lasting, brief=brief)
         if getattr(fn, "func", fn).__name__ == "_stamp":
             self.stamped_at.append(self._clock())
             if len(self.stamped_at) == 1:

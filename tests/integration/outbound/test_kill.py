@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import os
 import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -43,22 +48,51 @@ STEPS = [
 ]
 
 
+class Child:
+    """A life that runs, one at a time."""
+
+    def __init__(self, lives: subprocess.Popen[str]) -> None:
+        self._lives = lives
+        self._pid = self._told()
+
+    def kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):  # it has ended by itself
+            os.kill(self._pid, signal.SIGKILL)
+
+    def wait(self, *, timeout_s: float) -> int:
+        """Return the exit code; kill a life that does not end."""
+        last = threading.Timer(timeout_s, self.kill)
+        last.start()
+        try:
+            return self._told()
+        finally:
+            last.cancel()
+            last.join()
+
+    def _told(self) -> int:
+        assert self._lives.stdout is not None
+        return int(self._lives.stdout.readline())
+
+
 class World:
     """A data folder, what the world saw of all its lives, and the child processes."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, lives: subprocess.Popen[str]) -> None:
+        self._lives = lives
         self.folder = folder / "data"
         self.log = folder / "world.log"
         with node.open_database(self.folder) as database:
             database.write_now(lambda c: node.add_service(c, node.add_account(c, max_cps=100.0).id))
 
-    def start(self, *, accept: int, die_at: str = "") -> subprocess.Popen[bytes]:
-        arguments = [str(self.folder), str(self.log), str(accept), die_at]
-        return subprocess.Popen([sys.executable, "-m", "tests.support.outbound_child", *arguments], cwd=REPOSITORY)
+    def start(self, *, accept: int, die_at: str = "") -> Child:
+        assert self._lives.stdin is not None
+        self._lives.stdin.write(json.dumps([str(self.folder), str(self.log), accept, die_at]) + "\n")
+        self._lives.stdin.flush()
+        return Child(self._lives)
 
     def live(self, *, accept: int, die_at: str = "") -> int:
         """Run one life to its end and return its exit code."""
-        return self.start(accept=accept, die_at=die_at).wait(timeout=60)
+        return self.start(accept=accept, die_at=die_at).wait(timeout_s=60)
 
     def saw(self, what: str) -> list[str]:
         lines = self.log.read_text().splitlines() if self.log.exists() else []
@@ -96,9 +130,17 @@ class World:
         assert ended <= dialled, "only calls of ours are ended"
 
 
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    command = [sys.executable, "-m", "tests.support.outbound_child"]
+    with subprocess.Popen(
+        command, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as lives:  # its end comes with that of its input
+        yield World(tmp_path, lives)
+
+
 @pytest.mark.timeout(300)
-def test_killed_at_every_step_nobody_is_rung_twice_and_everything_ends(tmp_path: Path) -> None:
-    world = World(tmp_path)
+def test_killed_at_every_step_nobody_is_rung_twice_and_everything_ends(world: World) -> None:
     for step in STEPS:
         # After "opened", "taken_over", "final_stamped" and "bye" comes a life that finds what the one before left.
         if step in ("final_stamped 1", "bye 1"):
@@ -112,8 +154,7 @@ def test_killed_at_every_step_nobody_is_rung_twice_and_everything_ends(tmp_path:
 
 
 @pytest.mark.timeout(300)
-def test_killed_at_random_moments_nobody_is_rung_twice_and_everything_ends(tmp_path: Path) -> None:
-    world = World(tmp_path)
+def test_killed_at_random_moments_nobody_is_rung_twice_and_everything_ends(world: World) -> None:
     chance = random.Random(20)
     for life in range(6):
         accepted = len(world.saw("ACCEPTED"))
@@ -123,7 +164,7 @@ def test_killed_at_random_moments_nobody_is_rung_twice_and_everything_ends(tmp_p
             time.sleep(0.01)
         time.sleep(chance.uniform(0, 0.6))
         child.kill()
-        assert child.wait(timeout=10) in (-signal.SIGKILL, 0), f"life {life} was killed, or had nothing left to do"
+        assert child.wait(timeout_s=10) in (-signal.SIGKILL, 0), f"life {life} was killed, or had nothing left to do"
     assert world.live(accept=3) == 0
     world.check()
     assert len(world.saw("RING")) >= 30

@@ -475,7 +475,7 @@ def test_a_long_queue_is_purged_in_batches_and_what_came_later_stays(
     class Between(node.Flaky):
         """Lets somebody queue a start after each batch."""
 
-        async def write(self, fn: Callable[[Any], Any], *, lasting: bool = True) -> Any:
+        async def write(self, fn: Callable[[Any], Any], *, lasting: bool = True, brief: bool = False) -> Any:
             sizes.append(await super().write(fn))
             late.extend(setting.enqueue(Wishes()))
             return sizes[-1]

@@ -296,7 +296,8 @@ def ends(ear: Ear) -> list[ByeDone]:
 
 def test_a_hundred_calls_ten_at_a_time_leave_nothing_behind(tmp_path: Path) -> None:
     async def story() -> None:
-        async with sip_socket(timers=Timers(t1=0.1, t2=0.4, t4=0.5)) as (sip, ear):
+        # Slow to repeat: the scenario takes no second INVITE, and a busy machine may take its time to answer the first.
+        async with sip_socket(timers=Timers(t1=2.0, t2=4.0, t4=5.0)) as (sip, ear):
             async with sipp("uas_we_hang_up", tmp_path, calls=100) as far:
                 loop = asyncio.get_running_loop()
                 for calls in range(10, 101, 10):
@@ -311,6 +312,8 @@ def test_a_hundred_calls_ten_at_a_time_leave_nothing_behind(tmp_path: Path) -> N
                 assert {end.code for end in ends(ear)} == {200}
                 await far.succeeds()
             assert sip.core.calls() == 0
-            await until(lambda: sip.core.dialogs() == 0)
+            while (at := sip.core.wake_at()) is not None:
+                sip.core.wake(at)  # what is kept for late messages is forgotten in its time
+            assert sip.core.dialogs() == 0
 
     asyncio.run(story())

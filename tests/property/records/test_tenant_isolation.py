@@ -7,13 +7,14 @@ must get the same answer as there, and what the other one sees must not have cha
 from __future__ import annotations
 
 import itertools
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection
 from tests.support.ledger import T0
@@ -206,24 +207,32 @@ def tenant(db: Database, name: str) -> Tenant:
     return Tenant(db=db, name=name[0] * 8, account=account, service=service)
 
 
-@pytest.fixture
-def folders(tmp_path: Path) -> Iterator[Path]:
-    return (tmp_path / str(n) for n in itertools.count())
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """New databases without end; to make their tables each time would take most of the time."""
+    folder = tmp_path_factory.mktemp("tenants")
+    Database.open(folder / DATABASE_FILE).close()
+
+    def fresh(n: int) -> Path:
+        (folder / str(n)).mkdir()
+        return Path(shutil.copy(folder / DATABASE_FILE, folder / str(n)))
+
+    return map(fresh, itertools.count())
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(0, 1), st.integers(0, len(OPERATIONS) - 1), st.integers(0, 19)), min_size=1, max_size=20
     )
 )
 def test_nobody_sees_or_changes_what_belongs_to_another(
-    folders: Iterator[Path], steps: list[tuple[int, int, int]]
+    files: Iterator[Path], steps: list[tuple[int, int, int]]
 ) -> None:
     with ExitStack() as open_databases:
 
         def database() -> Database:
-            return open_databases.enter_context(Database.open(next(folders) / DATABASE_FILE))
+            return open_databases.enter_context(Database.open(next(files)))
 
         shared = database()
         together = [tenant(shared, "ann"), tenant(shared, "bob")]

@@ -8,6 +8,7 @@ from typing import cast
 
 import pytest
 
+from callwright.engine import call as call_module
 from callwright.engine.call import OutgoingCall
 from callwright.engine.interface import (
     Call,
@@ -209,5 +210,39 @@ def test_keys_sent_twice_count_once(info_first: bool) -> None:
             if not info_first:
                 stage.call.key_told(key)
         assert stage.call.keys.peek() == "112"
+
+    on_stage(story)
+
+
+def test_a_recording_whose_file_is_never_complete_holds_neither_its_asker_nor_the_end_of_the_call_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(call_module, "FILE_LIMIT_S", 0.05)
+
+    async def story(stage: Stage) -> None:
+        stage.leg.stop_recording = lambda: None  # type: ignore[method-assign]  # the disk stands still
+        recording = asyncio.create_task(stage.call.record(ORDER))
+        await asyncio.sleep(0)
+        stage.call.over(HUNG_UP)
+        async with asyncio.timeout(5):
+            await stage.call.close_media()
+            with pytest.raises(CallEnded):
+                await recording
+        assert stage.leg.closed == 1
+
+    on_stage(story)
+
+
+def test_a_recording_whose_file_is_never_complete_can_be_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(call_module, "FILE_LIMIT_S", 0.05)
+
+    async def story(stage: Stage) -> None:
+        stage.leg.stop_recording = lambda: None  # type: ignore[method-assign]
+        recording = asyncio.create_task(stage.call.record(ORDER))
+        await asyncio.sleep(0.01)
+        recording.cancel()
+        async with asyncio.timeout(5):
+            await asyncio.wait({recording})
+        assert recording.cancelled()
 
     on_stage(story)

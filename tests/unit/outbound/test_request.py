@@ -294,3 +294,9 @@ def test_other_unique_ids_are_invalid(text: str) -> None:
     with pytest.raises(RequestProblems) as caught:
         parse_unique_id(text)
     assert [(problem.kind, problem.field) for problem in caught.value.problems] == [(ProblemKind.INVALID, "unique_id")]
+
+
+def test_json_of_endless_small_parts_is_refused_before_it_is_taken_apart() -> None:
+    [(kind, field)] = problems(b"[" + b"{}," * 2_000_001 + b"{}]")
+    assert (kind, field) == ("invalid", "rest_calls")
+    assert uas_problems(delimiter="|", parameters="|" * 3_000_000) == [("too_many", "outbound_parameters")]

@@ -109,3 +109,11 @@ def test_sources_are_forgotten_in_the_end() -> None:
         source = f"10.{number // 62_500}.{number // 250 % 250}.{number % 250}"
         core.guard.admits(request_from_peer("OPTIONS"), source, 0, 0.0)
     assert len(core.guard._allowances) == 4096
+
+
+def test_forging_the_address_of_a_trunk_does_not_fill_the_memory() -> None:
+    core = guarded(GuardSettings(most_open=5, most_known=50, known=frozenset({STRANGER[0]})))
+    for number in range(500):
+        core.receive(request_from_peer("OPTIONS", branch=f"z9hG4bK{number}").render(), STRANGER, 0.0)
+    assert len(core.take_sends()) == 50
+    assert core.guard.turned_away == 450

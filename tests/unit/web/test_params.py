@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from urllib.parse import urlencode
+import tracemalloc
+from contextlib import suppress
+from urllib.parse import unquote_plus, urlencode
 
 import msgspec
 import pytest
@@ -216,3 +218,40 @@ def test_what_a_client_encodes_is_what_is_read(parameters: dict[str, str]) -> No
     assert read_parameters(encoded, "", b"").values == expected
     assert read_parameters(b"", FORM, encoded).values == expected
     assert read_parameters(b"", "application/json", as_json).values == expected
+
+
+@given(
+    st.lists(st.sampled_from(["%", "%4", "%41", "%C3%A9", "%c3%a9", "+", "é", "x", "%%", "%zz", "%0g"]), max_size=40)
+)
+def test_a_long_form_is_decoded_as_a_short_one(pieces: list[str]) -> None:
+    value = "".join(pieces)
+    long = value + "x" * (128 * 1024 - 1 - len(value)) + value  # also across the pieces it is decoded in
+    [found] = read_parameters(b"", FORM, f"a={long}".encode()).values["a"]
+    assert found == unquote_plus(long, errors="strict")
+
+
+def test_a_long_form_with_broken_text_is_refused() -> None:
+    with pytest.raises(HttpProblem, match="not text in utf-8"):
+        read_parameters(b"", FORM, b"a=" + b"x" * 100_000 + b"%C3%28")
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        (FORM, b"a=" + b"%" * 3_000_000),
+        (FORM, b"%41" * 1_000_000 + b"=a"),
+        (FORM, b"&" * 3_000_000),
+        ("application/json", b"{" + b",".join(b'"k%d":1' % n for n in range(30_000)) + b"}"),
+        ("application/json", b'{"rest_calls":[' + b"{}," * 2_000_001 + b"{}]}"),
+        _multipart(*(("a", b"1") for _ in range(3_000))),
+    ],
+)
+def test_no_body_takes_up_many_times_its_size(content_type: str, body: bytes) -> None:
+    tracemalloc.start()
+    try:
+        with suppress(HttpProblem):
+            read_parameters(b"", content_type, body)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 20_000_000 + 4 * len(body)

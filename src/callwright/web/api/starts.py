@@ -25,6 +25,7 @@ from callwright.web.errors import json_answer, json_bytes, problem
 from callwright.web.login import account_asking, either_asking, service_asking
 from callwright.web.params import Parameters
 
+MAX_REFERENCES = 100_000  # our choice: ten times as many as one request can start
 REPLAYED = {"Idempotent-Replayed": "true"}
 
 
@@ -112,7 +113,9 @@ async def job_status(request: Request, edge: Edge) -> Response:
 
 
 def split_references(text: str) -> list[ServiceReference]:
-    """Return the references of a "/"-delimited list, in order and without repeats."""
+    """Return the references of a "/"-delimited list, in order and without repeats; raise 413 for an endless one."""
+    if text.count("/") > MAX_REFERENCES:
+        raise problem("413", f"at most {MAX_REFERENCES} references are looked at in one request")
     parts = dict.fromkeys(text.split("/"))
     parts.pop("", None)
     return cast("list[ServiceReference]", list(parts))

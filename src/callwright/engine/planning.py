@@ -1,0 +1,139 @@
+"""From an order to its INVITE: the way it goes, what it says, and all places it may be sent to. Sends nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+from callwright.engine.caller_identity import from_uri
+from callwright.engine.interface import CallFacts, CallFailed, CallOrder, Refusal
+from callwright.engine.routes import Route, Routes, TrunkRoute
+from callwright.engine.sip_socket import SipSocket
+from callwright.engine.trunk_identity import dress
+from callwright.engine.trunk_link import credentials_of
+from callwright.engine.trunk_setup import Trunk
+from callwright.engine.trunks import Passage
+from callwright.sip.caller import InvitePlan, check_plan
+from callwright.sip.errors import UnsafeText
+from callwright.sip.headers import header_value, safe_pairs
+from callwright.sip.uri import parse_sip_uri
+from callwright.sip.way import Target, Transport, Way
+from callwright.values.outcome import EndedBy, Outcome, failed_outcome
+
+_LONGEST_INVITE = 32_000  # our choice: longer ones come in so many fragments that hardly a network delivers them
+
+
+class Planning:
+    """Works for one engine; ``domain`` is our own SIP domain, ``clock`` gives epoch seconds."""
+
+    def __init__(self, sip: SipSocket, routes: Routes, *, domain: str, clock: Callable[[], float]) -> None:
+        self._sip = sip
+        self._routes = routes
+        self._domain = domain
+        self._clock = clock
+
+    async def prepare(self, order: CallOrder, facts: CallFacts) -> tuple[InvitePlan, Passage | None]:
+        """Return what to send, but for its sound, and the call's seat on a trunk if it goes through one.
+
+        Raise ``CallFailed`` when it can never be sent, ``TrunksBusy`` when it cannot be sent now.
+        """
+        sender = from_uri(order, domain=self._domain)
+        facts.originating = sender.removeprefix("sip:")
+        route = self._routes.find(order.destination, trunk=order.trunk)
+        if isinstance(route, Refusal):
+            raise self.not_placed(facts, 404, route.reason)
+        if isinstance(route, TrunkRoute):
+            passage = await route.trunks.take(route.digits, order.call_id, route.only)
+            try:
+                return await self._located(self.by_trunk(order, passage.trunk), passage.trunk, facts), passage
+            except UnsafeText as problem:
+                passage.release()
+                raise self.not_placed(facts, 400, str(problem)) from problem
+            except BaseException:
+                passage.release()
+                raise
+        try:
+            plan = _plan(route, sender, order.headers, order.ring_timeout_s)
+        except UnsafeText as problem:
+            raise self.not_placed(facts, 400, str(problem)) from problem
+        return await self._found(plan, route, facts), None
+
+    def by_trunk(self, order: CallOrder, trunk: Trunk) -> InvitePlan:
+        """Return what to send to a trunk; raise ``UnsafeText``."""
+        worn = dress(trunk, order, domain=self._domain)
+        route = Route(request_uri=worn.request_uri, next_hop=trunk.address, credentials=credentials_of(trunk))
+        plan = _plan(route, worn.from_uri, worn.headers, order.ring_timeout_s)
+        return replace(plan, from_display=worn.from_display, way=Way(transport=trunk.transport))
+
+    async def _located(self, plan: InvitePlan, trunk: Trunk, facts: CallFacts) -> InvitePlan:
+        """Return the plan with all places the trunk is at; a name nobody knows fails when the INVITE is sent."""
+        facts.remote = trunk.authority
+        with contextlib.suppress(OSError):
+            first, *others = await self._sip.locate(trunk.host, port=trunk.port, transport=trunk.transport)
+            facts.remote = where(first.to)
+            return replace(plan, next_hop=first.to, way=first.way, alternatives=tuple(others))
+        return plan
+
+    async def _found(self, plan: InvitePlan, route: Route, facts: CallFacts) -> InvitePlan:
+        """Return the plan with all places its address leads to."""
+        host, port = route.next_hop
+        facts.remote = where(route.next_hop)
+        with contextlib.suppress(OSError):
+            # So that the INVITE need not wait for it. A name nobody knows fails only when the INVITE would be sent: it
+            # is the far end's fault, and has its place in the records.
+            first, *others = found = await self._sip.locate(
+                host, port=port, transport=route.transport, secure=route.secure
+            )
+            await self._check_places(route, found, facts)
+            facts.remote = where(first.to)
+            return replace(plan, next_hop=first.to, way=first.way, alternatives=tuple(others))
+        return plan
+
+    async def _check_places(self, route: Route, found: list[Target], facts: CallFacts) -> None:
+        """Raise ``CallFailed`` when a SIP address leads to where only numbers are called."""
+        if route.is_address:
+            await self._routes.learn_places()
+            refused = (refusal for target in found if (refusal := self._routes.guarded(target.host, target.port)))
+            if (refusal := next(refused, None)) is not None:
+                raise self.not_placed(facts, 403, f"No route: {refusal}")
+
+    def not_placed(self, facts: CallFacts, why: int | Outcome, detail: str = "") -> CallFailed:
+        """Return what says that a call was not placed: a SIP code of ours with a text, or a whole outcome."""
+        outcome = why if isinstance(why, Outcome) else failed_outcome(why, ended_by=EndedBy.PLATFORM, detail=detail)
+        facts.outcome = outcome
+        facts.ended_at = self._clock()
+        return CallFailed(facts)
+
+
+def _plan(route: Route, sender: str, headers: tuple[tuple[str, str], ...], ring_s: float) -> InvitePlan:
+    """Return the plan of an INVITE without its body; raise ``UnsafeText`` when SIP cannot carry it."""
+    if header_value(headers, "expires") is None:
+        # A telephone left ringing, because we died or our CANCEL was lost, stops by itself (RFC 3261 section 13.3.1).
+        headers += (("Expires", str(math.ceil(ring_s))),)
+    plan = InvitePlan(
+        request_uri=route.request_uri,
+        next_hop=route.next_hop,
+        from_uri=sender,
+        # To names who is called; how to get there belongs into the Request-URI alone (RFC 3261 table 1).
+        to_uri=str(replace(parse_sip_uri(route.request_uri), params=(), headers="")),
+        body=b"",
+        headers=headers,
+        credentials=route.credentials,
+        hold_ack=True,
+        way=Way(transport=Transport.TLS if route.secure else route.transport or Transport.UDP),
+    )
+    check_plan(plan)
+    length = sum(len(name) + len(value.encode()) + 4 for name, value in safe_pairs(plan.headers))
+    length += 3 * len(plan.request_uri.encode()) + len(sender.encode())
+    if length > _LONGEST_INVITE:
+        raise UnsafeText(f"headers and addresses of {length} bytes do not fit into an INVITE; shorten the headers")
+    return plan
+
+
+def where(next_hop: tuple[str, int]) -> str:
+    """Return a host and port as records show them."""
+    host, port = next_hop
+    host = f"[{host}]" if ":" in host else host
+    return f"{host}:{port}" if port else host
