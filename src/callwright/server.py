@@ -20,7 +20,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import structlog
@@ -32,7 +32,7 @@ from callwright.apps.events import InstanceEvent
 from callwright.apps.instance import InstanceOrder, InstanceResult, Surroundings, ask_final_page_later, run_instance
 from callwright.apps.rest.addresses import AddressPolicy
 from callwright.apps.rest.webhook import PageClient
-from callwright.config.binding import check_binding, pages_may_be_on_loopback
+from callwright.config.binding import check_binding, is_for_this_machine, pages_may_be_on_loopback
 from callwright.config.errors import SettingsError
 from callwright.config.settings import Settings
 from callwright.db.database import DATABASE_FILE, Database
@@ -300,6 +300,16 @@ def _page_policy(settings: Settings) -> AddressPolicy:
     return AddressPolicy(allow_loopback=pages_may_be_on_loopback(settings), allowed=allowed)
 
 
+def _open_to_sip(settings: Settings) -> Callable[[str], bool]:
+    """Return what tells whether SIP addresses may be called at an IP address that is not public: at any while only
+    users of this machine can ask for calls.
+    """
+    allowed = tuple(map(ip_network, settings.sip.allow))
+    if is_for_this_machine(settings):
+        return lambda _address: True
+    return lambda address: any(ip_address(address) in network for network in allowed)
+
+
 def _certificate(settings: Settings) -> Certificate | None:
     files = settings.http.certificate, settings.http.key
     return Certificate(files[0], files[1]) if files[0] is not None and files[1] is not None else None
@@ -372,7 +382,7 @@ class Node:
         self.engine = CallEngine(
             sip=sip,
             media=media,
-            routes=Routes(sandbox=sandbox, trunks=self.trunks),
+            routes=Routes(sandbox=sandbox, trunks=self.trunks, opens=_open_to_sip(settings)),
             sip_domain=settings.sip_domain,
             clock=time.time,
             on_progress=self._call_progressed,
@@ -542,7 +552,7 @@ class Node:
             await self._trace.run()
 
     async def watch_lag(self) -> None:
-        """Warn when the event loop was held up: every call's signalling waits then (ruling 33)."""
+        """Warn when the event loop was held up: every call's signalling waits then."""
         loop = asyncio.get_running_loop()
         while True:
             due = loop.time() + LAG_EVERY_S

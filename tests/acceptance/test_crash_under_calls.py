@@ -44,6 +44,7 @@ class Campaign:
     web: WebApplication
     service: Service
     phones: Path
+    compiled: dict[str, str]
     acknowledged: list[str] = field(default_factory=list)
 
     def start(self, count: int) -> None:
@@ -65,7 +66,7 @@ class Campaign:
         up = self.count("state = 'running'")
         self.node.kill()
         began, began_at = time.monotonic(), time.time()
-        self.node.start_process()
+        self.node.start_process(environment=self.compiled)
         self.node.wait_ready()
         ready_s, ready_cpu_s = time.monotonic() - began, self._processor_s()
         left = "state = 'running' AND claimed_by < (SELECT incarnation FROM node)"
@@ -113,8 +114,10 @@ def campaign(folder: Path, *, max_cps: float) -> Iterator[Campaign]:
         web.page("/first", {"sleep": {"seconds": 600}})
         web.page("/final")
         node = Node(folder / "data", marked, ("--sandbox-at", f"{network.host}:{network.port}"))
+        # As with an installed node, only its first life compiles the program.
+        compiled = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(folder / "compiled")}
         try:
-            node.begin()
+            node.begin(environment=compiled)
             node.link.post("/accounts", {"username": OWNER, "type": "premium", "max_cps": max_cps, "caller_ids": "any"})
             service = node.add_service(
                 "many",
@@ -123,7 +126,7 @@ def campaign(folder: Path, *, max_cps: float) -> Iterator[Campaign]:
                 final_page=f"{web.url}/final",
                 ring_timeout_s=600,
             )
-            yield Campaign(node=node, web=web, service=service, phones=phones)
+            yield Campaign(node=node, web=web, service=service, phones=phones, compiled=compiled)
         finally:
             node.stop()
 

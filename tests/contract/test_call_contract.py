@@ -13,6 +13,7 @@ from tests.support.call_contract import WORLDS, Told, World, order_to, reach
 from callwright.engine.interface import (
     Call,
     CallEnded,
+    CallFacts,
     CallFailed,
     Keys,
     MediaUnavailable,
@@ -164,18 +165,22 @@ def test_exception_of_on_answered_is_passed_on(in_world: InWorld) -> None:
     in_world(story)
 
 
-def test_cancelled_place_ends_with_cancellation(in_world: InWorld) -> None:
+def test_cancelled_place_ends_with_cancellation_and_its_facts_tell_how(in_world: InWorld) -> None:
     async def story(world: World) -> None:
         told = Told()
+        order = order_to("0004", ring_timeout_s=60.0)
+        facts = CallFacts(call_id=order.call_id, destination=order.destination)
         placing = asyncio.create_task(
-            world.engine.place(
-                order_to("0004", ring_timeout_s=60.0), before_invite=told.before_invite, on_answered=told.on_answered
-            )
+            world.engine.place(order, before_invite=told.before_invite, on_answered=told.on_answered, facts=facts)
         )
         await told.inviting.wait()
         placing.cancel()
         with pytest.raises(asyncio.CancelledError):
             await placing
+        assert facts.initiated_at is not None
+        assert facts.ended_at is not None
+        assert facts.outcome is not None
+        assert (facts.outcome.code, facts.outcome.ended_by) == (487, EndedBy.PLATFORM)
 
     in_world(story)
 

@@ -5,8 +5,8 @@ imports. Each line of its input starts one: a JSON list of the data folder, the 
 where to die ("step number", or "" to live until everything is over). It prints the process id, then, when that has
 ended, its exit code, as ``subprocess`` counts them.
 
-Each line of the log is appended and on disk before the life goes on: what the world saw (RING, UP, DOWN, BYE, FINAL)
-and what a client was promised (ACCEPTED).
+Each line of the log is appended and on disk before the life goes on: what the world saw (RING, UP, DOWN, BYE, CANCEL,
+FINAL) and what a client was promised (ACCEPTED).
 """
 
 from __future__ import annotations
@@ -73,7 +73,8 @@ class Life:
         self.reached(step)
 
     async def hang_up_saved(self, saved: bytes) -> None:
-        self.write(f"BYE {saved.decode().rpartition(' ')[2]}")
+        kind, call_id = saved.decode().removeprefix("fake ").split(" of ")
+        self.write(f"{'BYE' if kind == 'dialog' else 'CANCEL'} {call_id}")
         self.reached("bye")
 
     async def unfinished(self, database: Database, dispatcher: Dispatcher, service_id: ServiceId) -> bool:

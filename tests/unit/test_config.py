@@ -203,6 +203,7 @@ def test_an_empty_path_is_no_file(write: Callable[[str], dict[str, str]]) -> Non
 def test_pages_on_loopback_are_asked_only_while_http_is_on_loopback_or_when_allowed() -> None:
     assert pages_may_be_on_loopback(_with("127.0.0.1"))
     assert not pages_may_be_on_loopback(_with("203.0.113.9"))
+    assert not pages_may_be_on_loopback(_with("127.0.0.1", behind_proxy=True))  # the proxy is there for others
     allowed = load_settings(
         environ={}, overrides={"http.host": "203.0.113.9", "pages.allow_private": True, "data": Path("/nowhere")}
     )

@@ -28,7 +28,7 @@ class AccountType(StrEnum):
 
 
 class AnyCallerId(Enum):
-    """The account may show any number: for the demo, the sandbox and trusted operators (ruling 15)."""
+    """The account may show any number: for the demo, the sandbox and trusted operators."""
 
     ANY = "any"
 

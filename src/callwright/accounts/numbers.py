@@ -2,7 +2,7 @@
 
 The facts come from the ``phonenumbers`` library, which reads a country's data when its first number is asked for: that
 takes some milliseconds, a number of a known country some 50 µs, and one asked for lately well under 1 µs.
-``describe`` blocks for as long as that takes, so long lists belong in a thread (ruling 33).
+``describe`` blocks for as long as that takes, so long lists belong in a thread.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""API Access Keys and service passwords: made, hashed and compared here and nowhere else (ruling 30).
+"""API Access Keys and service passwords: made, hashed and compared here and nowhere else.
 
 An access key is 128 random bits, so a plain SHA-256 of it tells nothing. A password is chosen by people: it is hashed
 with argon2id, which is slow on purpose; successes are therefore remembered, as keyed digests under a key that only this

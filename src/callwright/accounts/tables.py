@@ -1,6 +1,6 @@
 """The tables of accounts, their rules, their do-not-call lists and their services (docs/reference/accounts.md).
 
-Keys and passwords are here only as hashes: of access keys SHA-256, of service passwords argon2id (ruling 30). The URL
+Keys and passwords are here only as hashes: of access keys SHA-256, of service passwords argon2id. The URL
 of a page that holds a password is sealed. Times are epoch seconds. ``caller_ids`` is the JSON text ``"any"`` or a list
 of numbers, prefixes are JSON lists. An account without a row in ``account_rules`` has the default rules.
 """

@@ -246,6 +246,7 @@ class _Instance:
                 on_answered=self._answered,
                 may_follow=self._may_follow,
                 on_moved=self._moved,
+                facts=self._facts,
             )
         except CallFailed as failed:
             if not self._stamped:
@@ -308,11 +309,14 @@ class _Instance:
         outcome = self._outcome()
         self._journal.tell(EventKind.CALL_ENDED, outcome.hangup_cause)
         page = self._order.service.final_page
-        may_ask = await self._around.database.write(lambda c: self._close_call(c, outcome, page), brief=True)
-        if page is not None and may_ask:
-            await self._ask_final(page, outcome)
-        stopped_at = self._around.clock()
-        await self._around.database.write(lambda c: self._close_instance(c, stopped_at), brief=True)
+        if page is None or not page.url:
+            stopped_at = self._around.clock()
+            await self._around.database.write(lambda c: self._close_both(c, outcome, stopped_at), brief=True)
+        else:
+            if await self._around.database.write(lambda c: self._close_before_final_page(c, outcome), brief=True):
+                await self._ask_final(page, outcome)
+            stopped_at = self._around.clock()
+            await self._around.database.write(lambda c: self._close_instance(c, stopped_at), brief=True)
         self._stop_name = rest_log_name(stopped_at, self._order.instance_id)
         self._journal.tell(EventKind.ENDED, f"{self._return_code} ({return_codes.MEANINGS[self._return_code]})")
         return outcome
@@ -327,8 +331,16 @@ class _Instance:
             return answered_outcome(ended_by=EndedBy.PLATFORM)
         return failed_outcome(487, ended_by=EndedBy.PLATFORM, detail="given up by the platform")
 
-    def _close_call(self, c: Connection, outcome: Outcome, page: Page | None) -> bool:
+    def _close_both(self, c: Connection, outcome: Outcome, stopped_at: float) -> None:
+        self._close_call(c, outcome)
+        self._close_instance(c, stopped_at)
+
+    def _close_before_final_page(self, c: Connection, outcome: Outcome) -> bool:
         """Close the CDR and, in the same transaction, take the right to ask the final page."""
+        self._close_call(c, outcome)
+        return ledger.stamp_final_asked(c, self._order.instance_id, self._around.clock())
+
+    def _close_call(self, c: Connection, outcome: Outcome) -> None:
         ended_at = self._facts.ended_at if self._facts.ended_at is not None else self._around.clock()
         ledger.close_cdr(
             c,
@@ -340,9 +352,6 @@ class _Instance:
             trunk=self._facts.trunk,
             settings=self._around.records,
         )
-        if page is None or not page.url:
-            return False
-        return ledger.stamp_final_asked(c, self._order.instance_id, self._around.clock())
 
     async def _ask_final(self, page: Page, outcome: Outcome) -> None:
         try:

@@ -69,4 +69,4 @@ def _state(call: dict[str, Any], now: float) -> str:
 def _show_paused(paused: list[dict[str, Any]]) -> None:
     for pause in paused:
         what = pause["name"] if pause["scope"] == "all" else f"{pause['scope']} {pause['name']}"
-        typer.echo(f"paused since {datetime_text(pause['paused_at'])}: {what}")
+        typer.echo(f"paused since {datetime_text(pause['paused_at'])} UTC: {what}")

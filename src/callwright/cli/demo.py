@@ -98,7 +98,9 @@ def _show_what_is_left(data: Path) -> None:
         typer.echo(f"what the telephone said, recorded:   {path}")
     for path in heard:
         typer.echo(f"what the telephone heard:            {path}")
-    for path in sorted((data / "logs").rglob("*.log")):
+    # The same log stands there under the time of its start and of its end.
+    logs = {path.stat().st_ino: path for path in sorted((data / "logs").rglob("*.log"), reverse=True)}
+    for path in logs.values():
         typer.echo(f"the instance's log:                  {path}")
     if not recordings:
         raise DemoFailed(f"no recording was made: see {data / 'node.log'}")

@@ -25,6 +25,7 @@ from callwright.config.settings import Settings
 from callwright.values.errors import RequestError
 
 FREE_BYTES_WANTED = 500_000_000
+FREE_BYTES_NEEDED = 10_000_000
 DESCRIPTORS_WANTED = 4096
 _GRADES = {"good": "ok", "note": "note", "bad": "bad"}
 
@@ -74,6 +75,9 @@ def _folder(folder: Path) -> Finding:
         return Finding(
             grade="bad", what="data folder", detail=f"{folder} cannot be written ({problem}): choose one with --data"
         )
+    if free < FREE_BYTES_NEEDED:
+        said = f"{folder} has {free / 1e6:.0f} MB free: a full disk refuses starts (507). Free space there."
+        return Finding(grade="bad", what="data folder", detail=said)
     if free < FREE_BYTES_WANTED:
         return Finding(grade="note", what="data folder", detail=f"{folder} has only {free / 1e6:.0f} MB free")
     return Finding(grade="ok", what="data folder", detail=f"{folder}, {free / 1e9:.0f} GB free")

@@ -51,8 +51,9 @@ def _show_start(found: dict[str, Any]) -> None:
             "status": found["status"],
             "means": found["meaning"],
             "do": found["what_to_do"],
-            "queued": found["queued"],
-            "finished": found["finished"],
+            "queued": _utc(found["queued"]),
+            "finished": _utc(found["finished"]),
+            "attempts": str(found["attempts"]) if found["attempts"] > 1 else "",
             "unique_id": found["unique_id"],
             "instance": found["instance"],
         }
@@ -70,6 +71,10 @@ def _show_start(found: dict[str, Any]) -> None:
     for error in found["errors"]:
         _show({"error": f"{error['code']}: {error['text']}", "": error["what_to_do"]})
     _show({"log": found["log"]})
+
+
+def _utc(text: str) -> str:
+    return f"{text} UTC" if text else ""
 
 
 def _show(lines: dict[str, str]) -> None:

@@ -48,7 +48,7 @@ def ladder(
     for call in calls:
         kept = [_message(call["call_id"], each) for each in call["messages"]]
         messages += kept
-        if pcap is None:
+        if pcap is None or full:
             _show(call, kept, full=full)
     if pcap is not None:
         _write(pcap, sorted(messages, key=lambda message: message.at))

@@ -1,6 +1,6 @@
 """Speaks to a running node through the Unix socket in its data folder.
 
-No secret is needed on the machine itself (ruling 28): the socket has mode 0600.
+No secret is needed on the machine itself: the socket has mode 0600.
 """
 
 from __future__ import annotations

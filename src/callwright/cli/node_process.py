@@ -22,6 +22,8 @@ from callwright.cli.serve import DEMO_ACCOUNT
 from callwright.config.settings import Settings
 from callwright.server import NodeAddresses, OpenSandbox, StopRequest, run_node
 
+NAME_THREADS = "128"
+
 
 def run(
     settings: Settings,
@@ -32,6 +34,9 @@ def run(
     stop_with_parent: bool,
 ) -> None:
     """Run a node until it is told to stop, with the simulated phone network beside it or with one at an address."""
+    # libuv looks names up in half of its threads, by default in two: a tenant's name whose server never answers would
+    # keep everybody's calls waiting for theirs. Read when the first name is looked up; an operator's own value stays.
+    os.environ.setdefault("UV_THREADPOOL_SIZE", NAME_THREADS)
     open_sandbox: OpenSandbox | None = partial(beside_node, personas=personas) if sandbox else None
     if sandbox_at is not None:
         open_sandbox = partial(running_elsewhere, address=sandbox_at)

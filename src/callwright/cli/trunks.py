@@ -42,7 +42,8 @@ def add(
     prepend: Annotated[str, typer.Option("--add", help="Digits put in front of called numbers.")] = "",
     plus: Annotated[bool, typer.Option("--plus", help="Write numbers with a leading +.")] = False,
     codec: Annotated[
-        list[str] | None, typer.Option(help="Codec to offer, the favourite first; repeatable.", show_default="all")
+        list[str] | None,
+        typer.Option(help="Codec to offer, the favourite first; repeatable.", show_default="PCMA, PCMU"),
     ] = None,
     max_calls: Annotated[int | None, typer.Option(help="Calls at the same time at most.")] = None,
     max_cps: Annotated[float | None, typer.Option(help="Calls per second at most.")] = None,

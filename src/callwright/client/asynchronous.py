@@ -133,4 +133,4 @@ class AsyncClient:
             ) as answer:
                 return answer.status, dict(answer.headers), await answer.read()
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise NotReached(f"{self._base_url} does not answer: {error!r}") from error
+            raise NotReached(f"{self._base_url} does not answer: {str(error) or type(error).__name__}") from error

@@ -120,6 +120,6 @@ class Client:
             answer = connection.getresponse()
             return answer.status, dict(answer.getheaders()), answer.read()
         except (OSError, http.client.HTTPException) as error:
-            raise NotReached(f"{self._url.geturl()} does not answer: {error!r}") from error
+            raise NotReached(f"{self._url.geturl()} does not answer: {str(error) or type(error).__name__}") from error
         finally:
             connection.close()

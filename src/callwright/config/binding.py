@@ -1,4 +1,4 @@
-"""Which addresses are safe to listen on with plain HTTP (ruling 31)."""
+"""Which addresses are safe to listen on with plain HTTP."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from callwright.config.settings import Settings
 
 
 def check_binding(settings: Settings) -> None:
-    """Raise ``SettingsError`` when plain HTTP would be offered beyond this machine without saying so (ruling 31)."""
+    """Raise ``SettingsError`` when plain HTTP would be offered beyond this machine without saying so."""
     http = settings.http
     if http.certificate is not None or is_loopback(http.host) or http.behind_proxy or http.insecure_http:
         return
@@ -22,8 +22,13 @@ def check_binding(settings: Settings) -> None:
 
 
 def pages_may_be_on_loopback(settings: Settings) -> bool:
-    """Tell whether pages on loopback may be asked: while the web services themselves are on loopback (ruling 31)."""
-    return settings.pages.allow_private or is_loopback(settings.http.host)
+    """Tell whether pages on loopback may be asked: while the web services themselves are on loopback."""
+    return settings.pages.allow_private or is_for_this_machine(settings)
+
+
+def is_for_this_machine(settings: Settings) -> bool:
+    """Tell whether only this machine's own users reach the web services: behind a proxy anybody may."""
+    return is_loopback(settings.http.host) and not settings.http.behind_proxy
 
 
 def is_loopback(host: str) -> bool:

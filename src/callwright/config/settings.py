@@ -124,6 +124,9 @@ class SipSettings:
             boolean(),
         ),
     )
+    allow: tuple[str, ...] = field(
+        default=(), metadata=_about("networks SIP addresses may be called in although they are not public", networks())
+    )
     certificate: Path | None = field(
         default=None,
         metadata=_about(
@@ -347,7 +350,7 @@ class Settings:
 
     @property
     def admin_socket(self) -> Path:
-        """The Unix socket of the command line (ruling 28)."""
+        """The Unix socket of the command line."""
         return self.data / "admin.sock"
 
     def error_link_base(self, http_base: str) -> str:

@@ -34,7 +34,7 @@ READERS = 4
 
 
 class Database:
-    """One open database file. ``incarnation`` counts how often it was opened, this time included (ruling 25)."""
+    """One open database file. ``incarnation`` counts how often it was opened, this time included."""
 
     def __init__(self, *, lock: FolderLock, writer: Writer, readers: Engine, incarnation: int) -> None:
         self.incarnation = incarnation

@@ -1,4 +1,4 @@
-"""One node per data folder: a lock of the operating system, gone with the process that holds it (ruling 25)."""
+"""One node per data folder: a lock of the operating system, gone with the process that holds it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Secrets that must be given back as they are, such as the password in a page's URL: encrypted at rest (ruling 30).
+"""Secrets that must be given back as they are, such as the password in a page's URL: encrypted at rest.
 
 The key lies in a file beside the database, readable by its owner only: a copy of the database alone gives nothing away.
 """

@@ -17,6 +17,7 @@ import asyncio
 import contextlib
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ T = TypeVar("T")
 
 MAX_GROUP = 512  # bounds how long the first write of a group waits for the last one
 MAX_VISIT = 32  # brief writes the event loop runs before it turns to something else
+LINGER_S = 0.002  # under load, how long brief writes wait for others to share their commit
 VISIT_PATIENCE_S = 0.05  # an event loop that does not come to brief writes for so long leaves them to the thread
 
 
@@ -140,10 +142,12 @@ class Writer:
             self._queue.put(write)
 
     def _run(self) -> None:
-        stopping = False
+        stopping, told_at = False, 0.0
         while not stopping:
             group: list[_Write] = []
             item = self._queue.get()
+            if item is not None and item.brief and time.monotonic() < told_at + LINGER_S:
+                time.sleep(LINGER_S)
             while item is not None:
                 group.append(item)
                 if len(group) == MAX_GROUP:
@@ -155,6 +159,7 @@ class Writer:
             stopping = item is None
             if group:
                 self._write(group)
+                told_at = time.monotonic()
         if self._connection is not None:
             self._connection.close()
 

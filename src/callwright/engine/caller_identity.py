@@ -1,4 +1,4 @@
-"""Who a call says it is from: the From address (ruling 15)."""
+"""Who a call says it is from: the From address."""
 
 from __future__ import annotations
 

@@ -112,8 +112,9 @@ class CallEngine:
         on_answered: Callable[[CallFacts, bytes], Awaitable[None]],
         may_follow: MayFollow | None = None,
         on_moved: OnMoved | None = None,
+        facts: CallFacts | None = None,
     ) -> OutgoingCall:
-        facts = CallFacts(call_id=order.call_id, destination=order.destination)
+        facts = facts or CallFacts(call_id=order.call_id, destination=order.destination)
         plan, passage = await self._planning.prepare(order, facts)
         plan, invite = self._sip.core.named(plan)
         attempt = await self._attempt(order, facts, passage, may_follow, on_moved)
@@ -271,7 +272,7 @@ class CallEngine:
         self._progress(facts, "INVITE", f"{plan.request_uri} by {facts.trunk}" if facts.trunk else plan.request_uri)
 
     def _goes_on(self, attempt: Attempt, event: sip_event.Failed) -> bool:
-        """Leave a call that its trunk could not carry to the next one, still the same attempt (ruling 26)."""
+        """Leave a call that its trunk could not carry to the next one, still the same attempt."""
         passage, facts = attempt.passage, attempt.call.facts
         if passage is None:
             return False

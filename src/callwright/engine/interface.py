@@ -128,7 +128,7 @@ class CallFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """Why a destination cannot be called now; ``reason`` is the text after ``couldnotrun`` (ruling 16)."""
+    """Why a destination cannot be called now; ``reason`` is the text after ``couldnotrun``."""
 
     reason: str
 
@@ -255,6 +255,7 @@ class Engine(Protocol):
         on_answered: Callable[[CallFacts, bytes], Awaitable[None]],
         may_follow: Callable[[Destination], Awaitable[str]] | None = None,
         on_moved: Callable[[bytes], None] | None = None,
+        facts: CallFacts | None = None,
     ) -> Call:
         """Place a call and return it answered; raise ``CallFailed`` when it was not answered.
 
@@ -269,7 +270,8 @@ class Engine(Protocol):
 
         ``may_follow`` is asked before a call to a number follows a redirection to another one: "" when it may, else why
         not. Without it such a redirection is not followed. ``on_moved`` is told, and not waited for, what a later life
-        needs in the place of what ``before_invite`` got, because the call went on to another place.
+        needs in the place of what ``before_invite`` got, because the call went on to another place. ``facts`` are the
+        call's, to be filled in on the way: who cancels ``place`` has them to know how the call ended.
         """
         ...
 

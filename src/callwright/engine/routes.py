@@ -1,4 +1,4 @@
-"""Which way a call leaves this node: from a destination to a next hop, or the reason why there is none (ruling 16).
+"""Which way a call leaves this node: from a destination to a next hop, or the reason why there is none.
 
 Test numbers go to the simulated phone network while it runs, other telephone numbers to the trunks that carry them;
 SIP addresses are called directly.
@@ -6,12 +6,14 @@ SIP addresses are called directly.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from callwright.engine.interface import Refusal
+from callwright.engine.redirects import is_inner
 from callwright.engine.trunks import Trunks, is_this_machine
 from callwright.sip.auth import Credentials
-from callwright.sip.uri import parse_sip_uri, plain_host
+from callwright.sip.uri import is_address, is_loopback, parse_sip_uri, plain_host
 from callwright.sip.way import Transport, transport_named
 from callwright.values.destination import Destination, DestinationKind
 from callwright.values.errors import PeerError
@@ -62,11 +64,20 @@ class Sandbox:
 
 
 class Routes:
-    """The routes of this node. ``sandbox`` is None on a node that runs without the simulated phone network."""
+    """The routes of this node. ``sandbox`` is None on a node that runs without the simulated phone network.
+    ``opens`` tells whether SIP addresses may be called at an IP address that is not public.
+    """
 
-    def __init__(self, *, sandbox: Sandbox | None = None, trunks: Trunks | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        sandbox: Sandbox | None = None,
+        trunks: Trunks | None = None,
+        opens: Callable[[str], bool] = lambda _address: True,
+    ) -> None:
         self.sandbox = sandbox
         self.trunks = trunks
+        self._opens = opens
 
     def find(self, destination: Destination, *, trunk: str = "") -> Route | TrunkRoute | Refusal:
         """Return the route to a destination, or why there is none. ``trunk`` names the only way that counts."""
@@ -84,10 +95,12 @@ class Routes:
         A trunk and the simulated network take whatever comes from this node: to reach them by address would go around
         everything that is checked for telephone numbers. On loopback, where everything is, each port is another place.
         """
-        if self.sandbox is not None and port == self.sandbox.address[1] and is_this_machine(plain_host(host)):
+        if self.sandbox is not None and _is_at(self.sandbox.address, host, port or 5060):
             return "the simulated phone network is called by number: tel:"
         if self.trunks is not None and (name := self.trunks.at(host, port)):
             return f"trunk {name} is called by number: tel:"
+        if is_address(host) and is_inner(host) and not self._opens(host):
+            return f"{host} is not a public address; the operator opens such networks with sip.allow"
         return None
 
     async def learn_places(self) -> None:
@@ -134,3 +147,8 @@ class Routes:
         return Route(
             request_uri=str(uri), next_hop=uri.lookup_address, transport=transport, secure=secure, is_address=True
         )
+
+
+def _is_at(address: tuple[str, int], host: str, port: int) -> bool:
+    there, asked = plain_host(address[0]), plain_host(host)
+    return port == address[1] and (asked == there or (is_loopback(there) and is_this_machine(asked)))

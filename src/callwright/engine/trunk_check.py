@@ -44,9 +44,8 @@ async def examine(line: TrunkLine, link: TrunkLink, *, domain: str, epoch: float
     try:
         targets = await link.locate(trunk)
     except OSError as problem:
-        return [
-            _bad(f"{trunk.host} has no address: {problem}. Check the host name, and the name servers of this machine.")
-        ]
+        why = problem.strerror or problem
+        return [_bad(f"{trunk.host} has no address: {why}. Check the host name, and the name servers of this machine.")]
     findings = []
     if targets[0].host != trunk.host:
         found = ", ".join(f"{target.host} port {target.port}" for target in targets[:4])
@@ -86,10 +85,13 @@ async def _ask_options(trunk: Trunk, link: TrunkLink, *, domain: str) -> Finding
         async with asyncio.timeout(CHECK_TIMEOUT_S):
             done = await link.ask(options_plan(trunk, domain=domain))
     except TimeoutError:
+        silent = f"No answer from {where} to OPTIONS within {CHECK_TIMEOUT_S:g} s."
+        if trunk.check_every_s == 0:
+            return _note(f"{silent} It is used all the same: its health is not checked. --call tries it.")
         return _bad(
-            f"No answer from {where} to OPTIONS within {CHECK_TIMEOUT_S:g} s. The address or port is wrong, a firewall "
-            "is in the way, or the trunk answers only addresses it knows: tell its operator the address of this node. "
-            "A trunk that never answers OPTIONS needs --check-every 0."
+            f"{silent} The address or port is wrong, a firewall is in the way, or the trunk answers only addresses it "
+            "knows: tell its operator the address of this node. A trunk that never answers OPTIONS needs --check-every "
+            "0 (check_every_s = 0)."
         )
     if done.local:
         return _bad(f"Nobody listens at {where}: {done.reason}. Check the address, the port and the transport.")

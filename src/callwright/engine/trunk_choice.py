@@ -1,4 +1,4 @@
-"""Which trunks carry a number, in which order, and when the next one may try (ruling 26).
+"""Which trunks carry a number, in which order, and when the next one may try.
 
 Pure: chance is an argument.
 """

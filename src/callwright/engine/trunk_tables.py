@@ -1,4 +1,4 @@
-"""The tables of trunks (docs/reference/trunks.md). A password is sealed (ruling 30); codecs are joined by commas."""
+"""The tables of trunks (docs/reference/trunks.md). A password is sealed; codecs are joined by commas."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 SWITCH = "NO_CALLWRIGHT_HELPER"
 """Not a setting: it has to be known before anything of ours is imported, here and in every worker."""
-VERSION = 1
+VERSION = 2
 """Of the C functions: a shared object of another one was left over by another release and is not used."""
 
 

@@ -128,17 +128,18 @@ class Tapes:
     """
 
     def __init__(self, capacity: int, helper: ctypes.CDLL | None = HELPER) -> None:
-        self._helper = helper
-        # The two directions lie apart, as that is how frames come; they are laced when a block leaves.
-        self._block = np.zeros((capacity, 2, _TAPE_FRAMES, FRAME_SAMPLES), np.int16)
-        self._frames = self._block.reshape(-1, FRAME_SAMPLES)
-        self._at = address(self._block)
+        self._block = np.zeros((capacity, _TAPE_FRAMES, FRAME_SAMPLES, 2), np.int16)
         self._fill = np.zeros(capacity, np.int64)
         self._limit = np.zeros(capacity, np.int64)
         self._muted = np.zeros(capacity, np.bool_)
         self._muted_still = np.zeros(capacity, np.int64)
         self._active = np.zeros(capacity, np.bool_)
+        self._full = np.zeros(capacity, np.int64)
         self.rows: Ints = np.zeros(0, np.int64)
+        self._helper = helper
+        arrays = (self._block, self._fill, self._limit, self._muted, self._muted_still)
+        # `struct tapes` of callwright/media/c/recording.c.
+        self._structure = (ctypes.c_int64 * 6)(*(address(array) for array in arrays), _TAPE_FRAMES)
 
     def start(self, row: int) -> None:
         """Begin a row's recording."""
@@ -153,12 +154,12 @@ class Tapes:
         """End a row's recording; return the samples that no block has carried yet, shaped (n, 2)."""
         self._active[row] = False
         self.rows = np.flatnonzero(self._active)
-        return self._laced(row, int(self._fill[row]))
+        return self._samples(row, int(self._fill[row]))
 
     def mute(self, row: int) -> None:
         """Leave out a row's sound from a moment ago until `unmute`."""
         self._muted[row] = True
-        self._block[row, :, max(int(self._fill[row]) - MUTED_BACK_FRAMES, 0) : int(self._fill[row])] = 0
+        self._block[row, max(int(self._fill[row]) - MUTED_BACK_FRAMES, 0) : int(self._fill[row])] = 0
 
     def unmute(self, row: int) -> None:
         """Take up a row's sound again, once what is still in the jitter buffer has passed."""
@@ -167,38 +168,35 @@ class Tapes:
 
     def add(self, rows: Ints, received: Pcm, sent: Pcm) -> list[Block]:
         """Take one frame of each direction for each of `rows`; return blocks that are complete."""
-        fill = self._fill[rows]
-        at = rows * (2 * _TAPE_FRAMES) + fill
-        self._frames[at] = received
-        self._frames[at + _TAPE_FRAMES] = sent
-        still = self._muted_still[rows]
-        muted = self._muted[rows] | (still > 0)
-        if muted.any():
-            self._block[rows[muted], :, fill[muted]] = 0
-            self._muted_still[rows] = np.maximum(still - 1, 0)
-        self._fill[rows] = fill + 1
-        full = rows[fill + 1 >= self._limit[rows]]
+        full = self._add(rows, received, sent) if self._helper is None else self._add_by_helper(rows, received, sent)
         lengths = self._limit[full] - MUTED_BACK_FRAMES
         blocks = [
-            Block(row, self._laced(row, length)) for row, length in zip(full.tolist(), lengths.tolist(), strict=True)
+            Block(row, self._samples(row, length)) for row, length in zip(full.tolist(), lengths.tolist(), strict=True)
         ]
         if blocks:
             # The last frames may still be muted: they begin the next block.
-            kept = (2 * _TAPE_FRAMES * full + _TAPE_FRAMES * np.arange(2)[:, None])[:, :, None] + _KEPT
-            self._frames[kept] = self._frames[kept + lengths[:, None]]
+            self._block[full[:, None], _KEPT] = self._block[full[:, None], lengths[:, None] + _KEPT]
             self._fill[full] = MUTED_BACK_FRAMES
             self._limit[full] = BLOCK_FRAMES + MUTED_BACK_FRAMES
         return blocks
 
-    def _laced(self, row: int, frames: int) -> Pcm:
-        laced = np.empty((frames * FRAME_SAMPLES, 2), np.int16)
-        if self._helper is None:
-            laced[:, 0] = self._block[row, 0, :frames].reshape(-1)
-            laced[:, 1] = self._block[row, 1, :frames].reshape(-1)
-        else:
-            self._helper.callwright_lace(*self._sides(row), len(laced), ctypes.c_void_p(address(laced)))
-        return laced
+    def _add(self, rows: Ints, received: Pcm, sent: Pcm) -> Ints:
+        fill = self._fill[rows]
+        self._block[rows, fill] = np.stack([received, sent], axis=2)
+        still = self._muted_still[rows]
+        muted = self._muted[rows] | (still > 0)
+        if muted.any():
+            self._block[rows[muted], fill[muted]] = 0
+            self._muted_still[rows] = np.maximum(still - 1, 0)
+        self._fill[rows] = fill + 1
+        return rows[fill + 1 >= self._limit[rows]]
 
-    def _sides(self, row: int) -> tuple[ctypes.c_void_p, ctypes.c_void_p]:
-        left = self._at + row * self._block.strides[0]
-        return ctypes.c_void_p(left), ctypes.c_void_p(left + self._block.strides[1])
+    def _add_by_helper(self, rows: Ints, received: Pcm, sent: Pcm) -> Ints:
+        assert self._helper is not None
+        assert received.shape == sent.shape == (len(rows), FRAME_SAMPLES)
+        arrays = [np.ascontiguousarray(array) for array in (rows, received, sent)]
+        at = [ctypes.c_void_p(address(array)) for array in (*arrays, self._full)]
+        return self._full[: self._helper.callwright_tape(self._structure, len(rows), *at)].copy()
+
+    def _samples(self, row: int, frames: int) -> Pcm:
+        return self._block[row, :frames].reshape(-1, 2).copy()

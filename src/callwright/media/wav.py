@@ -13,7 +13,7 @@ import numpy as np
 
 from callwright.media import g711
 from callwright.media.codec import SAMPLE_RATE
-from callwright.media.g711 import Law, Pcm
+from callwright.media.g711 import Law, Octets, Pcm
 
 _MAX_DATA_BYTES = 0xFFFFFFFF - 128
 
@@ -32,7 +32,7 @@ _TAG = {WavFormat.PCM16: 1, WavFormat.ALAW: 6, WavFormat.ULAW: 7}
 class SeekableFile(Protocol):
     """The part of a binary file that a writer needs."""
 
-    def write(self, data: bytes, /) -> int | None: ...
+    def write(self, data: bytes, /) -> int: ...
 
     def seek(self, offset: int, whence: int = 0, /) -> int: ...
 
@@ -78,22 +78,45 @@ class WavWriter:
         """Samples written so far, per audio channel."""
         return self._data_bytes // (self._channels * (2 if self._format is WavFormat.PCM16 else 1))
 
-    def write(self, pcm: Pcm) -> None:
-        """Append samples, shaped (n,) or (n, channels), and put the header right. What a WAV file cannot hold any
+    @property
+    def end(self) -> int:
+        """Where in the file the next samples belong."""
+        return len(header(self._format, self._channels, 0)) + self._data_bytes
+
+    def octets(self, pcm: Pcm) -> Octets:
+        """The octets of samples shaped (n,) or (n, channels), side by side in memory. What a WAV file cannot hold any
         more (4 GiB) is left out.
         """
         if self._format is WavFormat.PCM16:
-            data = np.ascontiguousarray(pcm, dtype="<i2").tobytes()
+            octets = np.ascontiguousarray(pcm, dtype="<i2").reshape(-1).view(np.uint8)
         else:
-            data = g711.encode(pcm, Law.ALAW if self._format is WavFormat.ALAW else Law.ULAW).tobytes()
-        if not data or self._data_bytes + len(data) > _MAX_DATA_BYTES:
+            law = Law.ALAW if self._format is WavFormat.ALAW else Law.ULAW
+            octets = np.ascontiguousarray(g711.encode(pcm, law)).reshape(-1)
+        return octets if self._data_bytes + len(octets) <= _MAX_DATA_BYTES else octets[:0]
+
+    def header_with(self, octets: int) -> bytes:
+        """The file's beginning once so many more octets of samples are in it."""
+        return header(self._format, self._channels, self._data_bytes + octets)
+
+    def grown(self, octets: int) -> None:
+        """Somebody else has put so many octets at the end, and the header right."""
+        self._data_bytes += octets
+
+    def write(self, pcm: Pcm) -> None:
+        """Append samples, and put the header right."""
+        data = self.octets(pcm)
+        if not len(data):
             return
-        self._file.write(data)
+        rest = data.tobytes()
+        while rest:
+            # An unbuffered file takes what there is room for; the next attempt says why it takes no more.
+            rest = rest[self._file.write(rest) :]
         self._data_bytes += len(data)
         self._patch()
 
     def finish(self) -> None:
         """Pad to an even length, as chunks must be."""
+        self._file.seek(0, 2)
         if self._data_bytes & 1:
             self._file.write(b"\0")
         self._patch()

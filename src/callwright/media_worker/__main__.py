@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import ctypes
 import gc
 import os
 import resource
@@ -12,13 +11,12 @@ import signal
 import socket
 import sys
 
+from callwright.media_worker import memory
 from callwright.media_worker.control import Control, NodeGone
 from callwright.media_worker.worker import configured
 
 _SWITCH_S = 0.0001
 _NICENESS = -10
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-_KEPT_BYTES, _MAPPED_BYTES = 64 << 20, 16 << 20
 
 
 def main() -> None:
@@ -43,19 +41,8 @@ def main() -> None:
         os.setpriority(os.PRIO_PROCESS, 0, _NICENESS)
     # Every send lets other threads in; this is how long the tick then waits at most to go on.
     sys.setswitchinterval(_SWITCH_S)
-    _keep_freed_memory()
+    memory.keep_freed()
     worker.run()
-
-
-def _keep_freed_memory() -> None:
-    """Leave what a tick needs for a moment with this process (mallopt(3)): given back and asked for again fifty times a
-    second, every page of it costs a fault.
-    """
-    # Only the GNU C library has it; others do as they like.
-    with contextlib.suppress(OSError, AttributeError):
-        mallopt = ctypes.CDLL(None).mallopt
-        mallopt(_M_MMAP_THRESHOLD, _MAPPED_BYTES)
-        mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
 
 
 if __name__ == "__main__":

@@ -11,10 +11,16 @@ from typing import BinaryIO
 
 from callwright.media.codec import SAMPLE_RATE
 from callwright.media.g711 import Pcm
+from callwright.media.helper import HELPER
 from callwright.media.wav import WavFormat, WavWriter
+from callwright.media_worker import memory
+from callwright.media_worker.pieces import Pieces
 
 MAX_WAITING_BLOCKS = 8192
 """About eight seconds of a thousand recordings; a disk further behind than this has failed."""
+
+MANY_WAITING_BLOCKS = 512
+"""So many were not foreseen: a thousand recordings begun at once, or a disk that paused."""
 
 
 @dataclass(slots=True, eq=False)
@@ -35,11 +41,18 @@ class Tape:
         return self.writer.samples / SAMPLE_RATE if self.writer else 0.0
 
 
+Work = tuple[Tape, Pcm | None]
+"""Samples for a file, or None: it is complete."""
+
+
 class Recorder:
     """Opens, writes and closes files in order. `take_closed` must be called regularly: callbacks run from there."""
 
     def __init__(self) -> None:
-        self._work: queue.SimpleQueue[tuple[Tape, Pcm | None] | None] = queue.SimpleQueue()
+        self._work: queue.SimpleQueue[list[Work] | None] = queue.SimpleQueue()
+        self._gathered: list[Work] = []
+        self._begun = self._done = 0
+        self._pieces = None if HELPER is None else Pieces(HELPER)
         self._news: deque[tuple[Tape, bool]] = deque()
         self._may_work = threading.Event()
         self._may_work.set()
@@ -48,20 +61,20 @@ class Recorder:
 
     def open(self, tape: Tape, first: Pcm) -> None:
         """Begin a file, with samples that may be empty; errors come later, through `failed`."""
-        self._work.put((tape, first))
+        self._gathered.append((tape, first))
 
     def write(self, tape: Tape, samples: Pcm) -> None:
         """Append samples."""
-        if self._work.qsize() > MAX_WAITING_BLOCKS:
+        if self._begun - self._done + len(self._gathered) > MAX_WAITING_BLOCKS:
             if not tape.error:
                 tape.error = "the disk is too slow"
                 self._news.append((tape, False))
             return
-        self._work.put((tape, samples))
+        self._gathered.append((tape, samples))
 
     def close(self, tape: Tape) -> None:
         """Finish a file; `closed` is called when that is done."""
-        self._work.put((tape, None))
+        self._gathered.append((tape, None))
 
     def hold(self) -> None:
         """Begin nothing more until `go_on`: in a tick every packet that is sent would wait for this thread's turn."""
@@ -72,7 +85,8 @@ class Recorder:
         self._may_work.set()
 
     def take_closed(self) -> None:
-        """Tell of files that were closed or have failed."""
+        """Hand over what was gathered, and tell of files that were closed or have failed."""
+        self._hand_over()
         while self._news:
             tape, closed = self._news.popleft()
             if closed:
@@ -82,32 +96,66 @@ class Recorder:
 
     def finish(self, timeout_s: float) -> None:
         """Write what waits and end the thread."""
+        self._hand_over()
         self._work.put(None)
         self._thread.join(timeout_s)
 
+    def _hand_over(self) -> None:
+        # One waking of the thread for all that a tick has to write.
+        if self._gathered:
+            self._begun += len(self._gathered)
+            self._work.put(self._gathered)
+            self._gathered = []
+
     def _write(self) -> None:
-        while (work := self._work.get()) is not None:
-            tape, samples = work
-            self._may_work.wait()
-            try:
+        behind = 0
+        while (works := self._work.get()) is not None:
+            for tape, samples in works:
+                self._may_work.wait()
                 if samples is None:
-                    self._close(tape)
+                    self._end(tape)
                 elif not tape.error:
                     self._append(tape, samples)
-            except OSError as error:
-                if not tape.error:
-                    tape.error = f"it cannot be written: {error.strerror or error}"
-                    if samples is not None:
-                        self._news.append((tape, False))
-            if samples is None:
-                self._news.append((tape, True))
+            self._flush()
+            self._done += len(works)
+            behind = max(behind, self._begun - self._done)
+            if behind > MANY_WAITING_BLOCKS and self._work.empty():
+                behind = 0
+                memory.give_back()
 
     def _append(self, tape: Tape, samples: Pcm) -> None:
-        if tape.writer is None:
-            # Unbuffered: what was written survives the death of this process.
-            tape.file = open(tape.path, "wb", buffering=0)
-            tape.writer = WavWriter(tape.file, tape.wav_format, tape.channels)
-        tape.writer.write(samples)
+        try:
+            if tape.writer is None:
+                # Unbuffered: what was written survives the death of this process.
+                tape.file = open(tape.path, "wb", buffering=0)
+                tape.writer = WavWriter(tape.file, tape.wav_format, tape.channels)
+            if self._pieces is None:
+                tape.writer.write(samples)
+                return
+        except OSError as error:
+            self._fail(tape, error.strerror or str(error))
+            return
+        if self._pieces.full or tape in self._pieces:
+            self._flush()
+        if not tape.error and tape.file is not None:
+            self._pieces.add(tape, tape.file.fileno(), tape.writer, samples)
+
+    def _flush(self) -> None:
+        if self._pieces is not None:
+            for tape, reason in self._pieces.write():
+                self._fail(tape, reason)
+
+    def _fail(self, tape: Tape, reason: str) -> None:
+        tape.error = tape.error or f"it cannot be written: {reason}"
+        self._news.append((tape, False))
+
+    def _end(self, tape: Tape) -> None:
+        self._flush()
+        try:
+            self._close(tape)
+        except OSError as error:
+            tape.error = tape.error or f"it cannot be written: {error.strerror or error}"
+        self._news.append((tape, True))
 
     def _close(self, tape: Tape) -> None:
         if tape.file is None:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import soundfile
 import soxr
 
@@ -27,6 +28,9 @@ ARENA_ROWS = 2 * 3600 * FRAMES_PER_SECOND
 """Two hours of sound, 58 MB when all of it is in use."""
 MAX_SOUND_S = 1800
 _MAX_AUDIO_CHANNELS = 8
+_MAX_RATE = 192_000
+_MAX_SAMPLES = 2 * MAX_SOUND_S * 48_000  # a second of work: half an hour in two channels of the best telephones
+_BLOCK = 65_536
 _LOADERS = 2
 
 Loadable = SoundFile | Tone | Keys
@@ -75,14 +79,27 @@ def read_file(path: str, wanted_rate: int = SAMPLE_RATE) -> Pcm:
             rate, channels, frames = file.samplerate, file.channels, file.frames
             if frames > MAX_SOUND_S * rate:
                 raise SoundError(path, f"it is longer than {MAX_SOUND_S // 60} minutes")
-            if channels > _MAX_AUDIO_CHANNELS or rate < 1000:
+            if channels > _MAX_AUDIO_CHANNELS or not 1000 <= rate <= _MAX_RATE:
                 raise SoundError(path, f"{channels} audio channels at {rate} Hz is no sound we can play")
-            samples = file.read(dtype="float32", always_2d=True).mean(axis=1, dtype=np.float32)
-        if rate != wanted_rate and len(samples):
-            samples = soxr.resample(samples, rate, wanted_rate)
+            if frames * channels > _MAX_SAMPLES:
+                raise SoundError(path, f"it has {frames * channels:,} samples, at most {_MAX_SAMPLES:,} can be played")
+            samples = _one_channel(file, wanted_rate)
     except (OSError, soundfile.SoundFileError, ValueError, RuntimeError, MemoryError) as error:
         raise SoundError(path, _reason(path, error)) from error
     return np.asarray(np.clip(np.rint(np.nan_to_num(samples) * 32768.0), -32768, 32767), np.int16)
+
+
+def _one_channel(file: soundfile.SoundFile, wanted_rate: int) -> npt.NDArray[np.float32]:
+    """Read a file a block at a time: a compressed one may be a thousand times as large in memory."""
+    rate = file.samplerate
+    stream = soxr.ResampleStream(rate, wanted_rate, 1, dtype="float32") if rate != wanted_rate else None
+    parts = []
+    while len(block := file.read(_BLOCK, dtype="float32", always_2d=True)):
+        part = block.mean(axis=1, dtype=np.float32)
+        parts.append(part if stream is None else stream.resample_chunk(part))
+    if stream is not None and parts:
+        parts.append(stream.resample_chunk(np.zeros(0, np.float32), last=True))
+    return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
 
 def _reason(path: str, error: Exception) -> str:

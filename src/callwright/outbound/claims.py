@@ -149,9 +149,24 @@ def first_expiry(c: Connection) -> float | None:
 
 
 def mend_due_times(c: Connection, *, now: float) -> int:
-    """Make starts due that only a clock set back keeps waiting: queued for at once, by a clock ahead of ``now``."""
-    ahead = and_(QUEUED, starts.c.due_at > now, starts.c.due_at <= starts.c.queued_at)
-    return change(c, ahead, {"due_at": now})
+    """Mend what a clock that was set back would keep waiting; return how many starts that were.
+
+    A start queued for at once, by a clock ahead of ``now``, is due. One that waits to be tried again after an attempt
+    that ended in what is now the future waits from now on: no longer than it was to wait, and never less.
+    """
+    ahead = and_(QUEUED, ~_was_dialled, starts.c.due_at > now, starts.c.due_at <= starts.c.queued_at)
+    mended = change(c, ahead, {"due_at": now})
+    ended_ahead = attempts.c.finished_at > now
+    retries = c.execute(
+        select(starts.c.id, attempts.c.id, starts.c.due_at, attempts.c.finished_at)
+        .join(attempts, attempts.c.instance_id == starts.c.instance_id)
+        .where(QUEUED, _was_dialled, starts.c.due_at > now, ended_ahead)
+    ).all()
+    for start_id, attempt_id, due_at, ended_at in retries:
+        change(c, starts.c.id == start_id, {"due_at": now + (due_at - ended_at)})
+        # By the clock as it is now it ended at the latest now: the next mending must not begin from its old time.
+        c.execute(update(attempts).where(attempts.c.id == attempt_id).values(finished_at=now))
+    return mended + len(retries)
 
 
 def _given_up(state: StartState, reason: str, now: float) -> dict[str, object]:

@@ -3,8 +3,9 @@
 
 One task goes round: look which services have starts that are due (told by ``wake``, and looked up every second in case
 nobody told), let pacing say how many of them would leave within the next moments, claim just those, judge them, give
-each a slot and launch it as a task of its own. Running instances are counted by looking at them, so a limit cannot
-leak. ``drain`` ends it: no new claims, claimed starts go back, running instances finish or, after a limit, are ended.
+each a slot and launch it as a task of its own. Running instances are counted where their tasks begin and end, so a
+limit cannot leak. ``drain`` ends it: no new claims, claimed starts go back, running instances finish or, after a limit,
+are ended.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ _start_of_instance = Prepared(select(*START_COLUMNS).where(starts.c.instance_id 
 def take_back(c: Connection, *, incarnation: int) -> int:
     """Put back what earlier lives of this node had claimed and not stamped; return how many starts that were.
 
-    The data folder's lock says that no earlier life runs any more (ruling 25).
+    The data folder's lock says that no earlier life runs any more.
     """
     return change(
         c,

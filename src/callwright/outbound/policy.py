@@ -1,4 +1,4 @@
-"""Whether a start that leaves the queue may run, and if not, the reason its owner sees (ruling 16).
+"""Whether a start that leaves the queue may run, and if not, the reason its owner sees.
 
 Three steps, each where it is cheapest. ``look_up`` runs in a reading thread for all starts of a claim: what only the
 database knows, and the numbering data that would hold the event loop up. ``judge`` runs on the loop, for each start,
@@ -98,9 +98,13 @@ def judge(
         return Reason.INVALID_DESTINATION
     if (destination.kind is DestinationKind.CON) is not (service.call_type is CallType.CONFERENCE):
         return Reason.WRONG_CALL_TYPE
+    number = destination.address
+    if destination.kind is DestinationKind.TEL:
+        # What was judged, and will be priced, is what is dialled: with a zero too many a trunk that puts its own before
+        # would be asked for a number of another country.
+        destination = replace(destination, address=describe(number).number)
     refused = refusal(destination)
     if destination.kind is DestinationKind.TEL:
-        number = destination.address
         simulated = refused is None and number.startswith(TEST_NUMBER_PREFIX)
         if not simulated and (never := forbidden(number, account.rules)) is not None:
             return never
@@ -108,9 +112,6 @@ def judge(
             return known
         if not account.may_show(start.given_from.replace("-", "")):
             return Reason.INVALID_CALLER_ID
-        # What was judged, and will be priced, is what is dialled: with a zero too many a trunk that puts its own before
-        # would be asked for a number of another country.
-        destination = replace(destination, address=describe(number).number)
     return destination if refused is None else refused.reason
 
 

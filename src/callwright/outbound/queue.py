@@ -79,7 +79,7 @@ def cancel(
 ) -> dict[ServiceReference, CancelAnswer]:
     """Take starts back before they are dialled; an answer for each reference, in the order given.
 
-    ``success``: nobody will be dialled for it (any more), also when it was cancelled before (ruling 17). ``failed``:
+    ``success``: nobody will be dialled for it (any more), also when it was cancelled before. ``failed``:
     too late, but it is not tried again. ``unknown``: no such start of this account (or, when given, of this service).
     """
     for chunk in _chunks(references):

@@ -1,4 +1,4 @@
-"""After a start of the node: put right what its former life left behind (rulings 20 to 25; docs/reference/queue.md).
+"""After a start of the node: put right what its former life left behind (docs/reference/queue.md).
 
 ``take_over`` is one short transaction before anything else runs: starts that were claimed and never stamped wait again;
 instances that were over but for their start get their end. What was stamped is never dialled again: ``end_abandoned``
@@ -86,7 +86,7 @@ async def end_abandoned(
     """End the instances that ``take_over`` found; return when all of them are over.
 
     ``hang_up_saved`` sends the BYE of a saved dialog and returns when it was answered or given up. ``ask_final`` stamps
-    and asks the final page of an instance whose final page nobody has asked yet (ruling 24). A call counts as over when
+    and asks the final page of an instance whose final page nobody has asked yet. A call counts as over when
     its BYE leaves.
     """
     if recovery.abandoned:

@@ -1,8 +1,8 @@
 """The parameters of a service_start → what to start, or every problem by name (docs/reference/queue.md, requests).
 
-A list is all or nothing (ruling 14): one bad object refuses the whole request, and all problems are reported together.
+A list is all or nothing: one bad object refuses the whole request, and all problems are reported together.
 Only syntax is judged here; whether a destination can be reached or a caller id is owned is policy, decided when the
-start leaves the queue (ruling 16).
+start leaves the queue.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ TOO_MANY_PARTS = f"has more than {MAX_JSON_PARTS:,} objects, arrays and members"
 _NUMBER_LIKE = re.compile(r"\+?[\d-]+")
 _SIP_CALLER = re.compile(
     r"(?:[A-Za-z0-9\-_.!~*'()&=+$,;?/]|%[0-9A-Fa-f]{2})+"  # RFC 3261 section 25.1, user
-    r"(?:@(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?)?"
+    r"(?:@(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?)?"
 )
-_HEADER_NAME = re.compile(r"(?:[Xx]-[A-Za-z0-9\-.!%*_+`'~]+|user-to-user|call-info)", re.IGNORECASE)  # ruling 13
+_HEADER_NAME = re.compile(r"(?:[Xx]-[A-Za-z0-9\-.!%*_+`'~]+|user-to-user|call-info)", re.IGNORECASE | re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _NOT_UAS_TEXT = re.compile(r"[^\x20-\x7e]|[\^|]")
 

@@ -1,4 +1,4 @@
-"""Whether and when a call that reached nobody is tried again, as its customer asked (ruling 20).
+"""Whether and when a call that reached nobody is tried again, as its customer asked.
 
 A plan says for each way of not reaching somebody how long after the attempt ended the next one is due, and how often.
 Only an attempt that came to its end on this node counts: what a crash or a stop cut off is never tried again.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from callwright.outbound.start import StartState, StartStatus
 from callwright.outbound.tables import attempts, requests, starts
@@ -13,7 +13,7 @@ from callwright.values.ids import AccountId, InstanceId, ServiceId, ServiceRefer
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartFacts:
-    """One start as it is on disk. Times are epoch seconds; ``dialled`` counts its attempts so far."""
+    """One start as it is on disk. Times are epoch seconds; ``instances`` are those of its attempts so far, in order."""
 
     reference: ServiceReference
     account_id: AccountId
@@ -25,20 +25,16 @@ class StartFacts:
     queued_at: float
     due_at: float
     expires_at: float
-    dialled: int
+    instances: tuple[InstanceId, ...]
 
 
 def start_facts(c: Connection, reference: ServiceReference) -> StartFacts | None:
     """Return what is known of a start, None for a reference that is not known."""
-    dialled = select(func.count()).where(attempts.c.start_id == starts.c.id).scalar_subquery()
-    found = (
-        select(starts, requests.c.unique_id, dialled.label("dialled"))
-        .join(requests)
-        .where(starts.c.reference == reference)
-    )
+    found = select(starts, requests.c.unique_id).join(requests).where(starts.c.reference == reference)
     row = c.execute(found).mappings().one_or_none()
     if row is None:
         return None
+    tried = select(attempts.c.instance_id).where(attempts.c.start_id == row["id"]).order_by(attempts.c.n)
     return StartFacts(
         reference=reference,
         account_id=row["account_id"],
@@ -56,5 +52,5 @@ def start_facts(c: Connection, reference: ServiceReference) -> StartFacts | None
         queued_at=row["queued_at"],
         due_at=row["due_at"],
         expires_at=row["expires_at"],
-        dialled=row["dialled"],
+        instances=tuple(c.scalars(tried)),
     )

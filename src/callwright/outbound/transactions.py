@@ -46,7 +46,7 @@ def stamp_and_open(
     saved: bytes = b"",
     settings: RecordSettings = DEFAULT_SETTINGS,
 ) -> bool:
-    """Stamp a start and open its ADR and CDR (ruling 21); return False when the start was withdrawn meanwhile.
+    """Stamp a start and open its ADR and CDR; return False when the start was withdrawn meanwhile.
 
     ``saved`` is what cancels the call in another life of the node.
 
@@ -130,7 +130,7 @@ def settle(
 
 
 def close_abandoned(c: Connection, instance_id: InstanceId, *, now: float, settings: RecordSettings) -> int | None:
-    """Close what an earlier life of the node left of an instance, with its start (ruling 22).
+    """Close what an earlier life of the node left of an instance, with its start.
 
     Return its return code, None when there was nothing left to do.
     """

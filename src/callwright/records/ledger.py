@@ -1,4 +1,4 @@
-"""Open and close each record exactly once (rulings 22 to 24; docs/reference/records.md).
+"""Open and close each record exactly once (docs/reference/records.md).
 
 A record is written when what it describes begins, again at the answer, and closed when it ends, so that whatever kills
 the node leaves a truthful trace behind. Closing is one conditional UPDATE; the functions that close return whether it
@@ -24,7 +24,6 @@ from callwright.records.reading import (
     open_cdrs_of,
     open_instances,
     read_adr,
-    read_cdr,
     read_cdrs_of,
     read_records,
 )
@@ -64,7 +63,7 @@ __all__ = [
     "stamp_final_asked",
 ]
 
-RETURN_CODE_RESTARTED = -90  # ruling 22
+RETURN_CODE_RESTARTED = -90
 LONGEST_DETAIL = 300
 NEGATIVE_RETURN_CODE = "2008"  # docs/reference/records.md, error records
 
@@ -73,7 +72,7 @@ _LOST = Outcome(cause=Cause.ERROR, code=0, rest_cause=RestCause.FAILED, ended_by
 _open_adr = Prepared(insert(adrs))
 _open_cdr = Prepared(insert(cdrs))
 _add_fdr = insert(fdrs)
-_add_error = insert(error_records)
+_add_error = Prepared(insert(error_records))
 _mark_answered = Prepared(
     update(cdrs)
     .where(cdrs.c.call_id == bindparam("of"), cdrs.c.connected_at.is_(None), cdrs.c.ended_at.is_(None))
@@ -106,6 +105,11 @@ _close_cdr = Prepared(
         dialog=None,
     )
 )
+_priced_by = Prepared(
+    select(cdrs.c.destination_address, cdrs.c.connected_at, cdrs.c.ended_at, cdrs.c.rate, adrs.c.rates)
+    .join(adrs, adrs.c.instance_id == cdrs.c.instance_id)
+    .where(cdrs.c.call_id == bindparam("of"))
+)
 _add_tts = Prepared(
     update(adrs)
     .where(adrs.c.instance_id == bindparam("of"), adrs.c.stopped_at.is_(None))
@@ -122,7 +126,7 @@ _errors_like = Prepared(
         error_records.c.instance_id == bindparam("of"), error_records.c.code == bindparam("code")
     )
 )
-_errors_so_far = select(func.count()).where(error_records.c.instance_id == bindparam("of"))
+_errors_so_far = Prepared(select(func.count()).where(error_records.c.instance_id == bindparam("of")))
 _is_open = select(func.count()).where(adrs.c.instance_id == bindparam("of"), adrs.c.stopped_at.is_(None))
 _rates = Prepared(select(adrs.c.rates).where(adrs.c.instance_id == bindparam("of")))
 _feature_costs = Prepared(select(fdrs.c.cost).where(fdrs.c.instance_id == bindparam("of")))
@@ -249,12 +253,13 @@ def close_cdr(
     ``connected_at`` matters only when the answer was not noted by ``mark_answered``. ``joined_s`` is how long the call
     was joined to another. ``trunk`` names the trunk that carried it.
     """
-    cdr = read_cdr(c, call_id)
-    if cdr is None or cdr.ended_at is not None:
+    call = _priced_by.first(c, {"of": call_id})
+    if call is None or call["ended_at"] is not None:
         return False
-    answered = cdr.connected_at if cdr.connected_at is not None else connected_at
-    rates = _rates_of(c, cdr.instance_id, settings)
-    cost = rating.rate_call(cdr.destination_address, answered, ended_at, rates, cdr.rate)
+    answered = call["connected_at"] if call["connected_at"] is not None else connected_at
+    rates = settings.rates if call["rates"] is None else msgspec.json.decode(call["rates"], type=RateCard)
+    rate = None if call["rate"] is None else msgspec.json.decode(call["rate"], type=NumberRate)
+    cost = rating.rate_call(call["destination_address"], answered, ended_at, rates, rate)
     done = _close_cdr.change(
         c,
         {
@@ -324,13 +329,13 @@ def add_fdr(
 
 def add_error(c: Connection, instance_id: InstanceId, error: ErrorRecord) -> int:
     """Add an error record to an instance and return its number, counted from 0."""
-    n = c.scalar(_errors_so_far, {"of": instance_id}) or 0
-    c.execute(_add_error, {"instance_id": instance_id, "n": n, "code": error.code, "text": error.text})
+    n = int(_errors_so_far.scalar(c, {"of": instance_id}) or 0)
+    _add_error.change(c, {"instance_id": instance_id, "n": n, "code": error.code, "text": error.text})
     return n
 
 
 def stamp_final_asked(c: Connection, instance_id: InstanceId, at: float) -> bool:
-    """Note that the final page is about to be asked for; only who gets True may ask (ruling 24)."""
+    """Note that the final page is about to be asked for; only who gets True may ask."""
     return _stamp_final.change(c, {"of": instance_id, "at": at}) == 1
 
 
@@ -345,20 +350,22 @@ def close_adr(
 ) -> bool:
     """Close and price the record of an instance; return False when there is no open record of it.
 
-    A negative ``exit_status`` makes an error record (ruling 7), unless one of its kind is there already. A call whose
+    A negative ``exit_status`` makes an error record, unless one of its kind is there already. A call whose
     record is still open is closed with it, as ``ERROR(0)``: a closed instance has no open calls.
     """
     adr = read_adr(c, instance_id)
     if adr is None or adr.stopped_at is not None:
         return False
-    for call in open_cdrs_of(c, instance_id):
-        close_cdr(c, call.cdr.call_id, ended_at=stopped_at, outcome=_LOST, costs_valid=costs_valid, settings=settings)
+    placed = read_cdrs_of(c, instance_id)
+    for cdr in placed:
+        if cdr.ended_at is None:
+            close_cdr(c, cdr.call_id, ended_at=stopped_at, outcome=_LOST, costs_valid=costs_valid, settings=settings)
     if exit_status < 0 and not _has_error(c, instance_id, NEGATIVE_RETURN_CODE):
         add_error(c, instance_id, ErrorRecord(code=NEGATIVE_RETURN_CODE, text=_return_code_text(adr, exit_status)))
     rates = settings.rates if adr.rates is None else adr.rates
     calls = [
         rating.rate_call(cdr.destination_address, cdr.connected_at, cdr.ended_at or stopped_at, rates, cdr.rate)
-        for cdr in read_cdrs_of(c, instance_id)
+        for cdr in placed
     ]
     costs = rating.rate_instance(
         started_at=adr.started_at,
@@ -388,7 +395,7 @@ def close_for_recovery(
     return_code: int = RETURN_CODE_RESTARTED,
     settings: RecordSettings = DEFAULT_SETTINGS,
 ) -> bool:
-    """Close what a node that died left open, with what is known (ruling 22); return False when it is closed already.
+    """Close what a node that died left open, with what is known; return False when it is closed already.
 
     Its open calls end at ``at``: answered ones normally (the restarted node hangs them up), others as ``ERROR(0)``.
     The costs are marked as not valid, because how long anything really lasted is not known.

@@ -1,4 +1,4 @@
-"""From facts to costs, exactly (rulings 3 and 4; docs/reference/records.md, costs).
+"""From facts to costs, exactly (docs/reference/records.md, costs).
 
 Minutes are counted on the durations clients see (truncated to hundredths), so that every cost can be checked from the
 record itself. All arithmetic is decimal; each part is truncated to 4 decimals and the total of the truncated parts to

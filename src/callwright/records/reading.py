@@ -48,7 +48,6 @@ _Row = RowMapping | Row
 _accounts = table("accounts", column("id"), column("cloud_id"))  # only what the foreign key of adrs promises
 _adr_of = Prepared(select(adrs).where(adrs.c.instance_id == bindparam("of")))
 _cdrs = select(cdrs).order_by(cdrs.c.initiated_at, cdrs.c.call_id)
-_cdr_of = Prepared(select(cdrs).where(cdrs.c.call_id == bindparam("of")))
 _cdrs_of = Prepared(_cdrs.where(cdrs.c.instance_id == bindparam("of")))
 _open_cdrs_of = Prepared(_cdrs.where(cdrs.c.instance_id == bindparam("of"), cdrs.c.ended_at.is_(None)))
 _fdrs_of = select(fdrs).where(fdrs.c.instance_id == bindparam("of")).order_by(fdrs.c.started_at, fdrs.c.feature_id)
@@ -64,12 +63,6 @@ def read_adr(c: Connection, instance_id: InstanceId) -> Adr | None:
 def read_cdrs(c: Connection, where: ColumnElement[bool]) -> list[Cdr]:
     """Return call records in the order in which the calls were placed."""
     return [_cdr(row) for row in c.execute(_cdrs.where(where)).mappings()]
-
-
-def read_cdr(c: Connection, call_id: CallId) -> Cdr | None:
-    """Return the record of a call, None when there is none."""
-    row = _cdr_of.first(c, {"of": call_id})
-    return None if row is None else _cdr(row)
 
 
 def read_cdrs_of(c: Connection, instance_id: InstanceId) -> list[Cdr]:

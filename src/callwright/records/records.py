@@ -47,7 +47,7 @@ class AudioPath(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Costs:
-    """What an instance came to: parts truncated to 4 decimals, the total to 3 (ruling 3)."""
+    """What an instance came to: parts truncated to 4 decimals, the total to 3."""
 
     platform: Money = ZERO
     extra: Money = ZERO
@@ -66,7 +66,7 @@ class Costs:
 class Adr:
     """Application data record: one per instance. ``stopped_at``, ``exit_status`` and ``costs`` are None while open.
 
-    ``application_name`` is the service's name, ``uas_application_name`` the program a UAS ran (ruling 6). The
+    ``application_name`` is the service's name, ``uas_application_name`` the program a UAS ran. The
     parameters and the token are whole; they are shortened for clients only. ``rates`` are the prices fixed when it
     began, None for those of the node's settings.
     """

@@ -1,4 +1,4 @@
-"""What an operator decides about records: prices, and the places where the documented examples are odd (ruling 4).
+"""What an operator decides about records: prices, and the places where the documented examples are odd.
 
 The defaults are the sensible ones of a self-hosted platform: everything costs nothing and that is valid. With
 ``include_neural_in_total`` and ``cdr_rated`` off, and the hosted cloud's links and domain, records come out as in the

@@ -2,12 +2,16 @@
 
 A machine has one entry at most that counts, the earliest it asked for. When it is found to want a later moment (its
 retransmission timer was stopped, say) the entry moves; so stopping a timer costs nothing and no message is a scan.
+Entries that do not count any more are swept out now and then: one for half an hour ahead, as session timers have them,
+would keep a call that long.
 """
 
 from __future__ import annotations
 
 import heapq
 from typing import Protocol
+
+_NEVER_SWEPT = 1024  # entries that are too few to look through
 
 
 class Timers:
@@ -41,11 +45,12 @@ class Machine(Protocol):
 class Agenda:
     """The heap. ``note`` after anything happened to a machine; ``wake`` when the moment of ``wake_at`` has come."""
 
-    __slots__ = ("_count", "_heap")
+    __slots__ = ("_count", "_heap", "_sweep_above")
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, Machine]] = []
         self._count = 0
+        self._sweep_above = _NEVER_SWEPT
 
     def note(self, machine: Machine) -> None:
         """Take a machine's new wish into account, or let it leave when it is over."""
@@ -85,3 +90,19 @@ class Agenda:
         machine.noted_at = at
         self._count += 1
         heapq.heappush(self._heap, (at, self._count, machine))
+        if len(self._heap) > self._sweep_above:
+            self._sweep()
+
+    def _sweep(self) -> None:
+        kept: list[tuple[float, int, Machine]] = []
+        for entry in self._heap:
+            at, _, machine = entry
+            if machine.noted_at != at:
+                continue
+            if machine.is_over or machine.wake_at() is None:
+                machine.noted_at = None
+            else:
+                kept.append(entry)
+        heapq.heapify(kept)
+        self._heap[:] = kept
+        self._sweep_above = max(_NEVER_SWEPT, 2 * len(kept))

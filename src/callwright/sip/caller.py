@@ -142,6 +142,9 @@ class Caller:
     def leave(self) -> None:
         self._endpoint.calls.pop(self.handle, None)
         self._endpoint.by_tag.pop((self.call_id, self._tag), None)
+        for session in self._sessions.values():
+            if session.state is SessionState.OVER:  # else its BYE is still under way, challenged late
+                session.dissolve()
         self._sessions.clear()  # they hold us, and we them: nobody else has to find that out later
         self._chosen = None
 

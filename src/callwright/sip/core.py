@@ -31,7 +31,7 @@ from callwright.sip.endpoint import (
 from callwright.sip.errors import SipParseError, UnknownCall, WrongMoment
 from callwright.sip.event import AskDone, Event, PingDone, Send
 from callwright.sip.guard import Guard, GuardSettings
-from callwright.sip.headers import Headers, parse_via, safe, split_commas
+from callwright.sip.headers import Headers, header_value, parse_via, safe, split_commas
 from callwright.sip.message import REASONS, Request, Response, render
 from callwright.sip.parser import BadRequest, parse_message
 from callwright.sip.revival import Revival
@@ -325,7 +325,7 @@ class SipCore:
             return
         transaction = self._endpoint.clients.get(client_key(head.via.branch, head.method))
         if transaction is not None:
-            asked = transaction.request.headers.get("cseq") or ""
+            asked = header_value(transaction.request.headers.pairs, "cseq") or ""
             if asked.partition(" ")[0] != str(head.cseq):
                 self.dropped += 1  # garbled: to take it would end the transaction, and nobody would have been answered
                 return

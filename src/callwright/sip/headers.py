@@ -81,26 +81,30 @@ class Headers:
 
     def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
         self.pairs: tuple[tuple[str, str], ...] = tuple(pairs)
-        by_name: dict[str, list[str]] = {}
-        for name, value in self.pairs:
-            by_name.setdefault(plain_name(name), []).append(value)
-        self._by_name = by_name
+        self._by_name: dict[str, list[str]] | None = None  # made when first looked into: what we write, nobody does
 
     def get(self, name: str) -> str | None:
         """Return the first value of a header, by its long name in lower case."""
-        values = self._by_name.get(name)
+        values = (self._by_name or self._sorted()).get(name)
         return values[0] if values else None
 
     def all(self, name: str) -> list[str]:
         """Return every value of a header, one an element as written (an element may hold a comma list)."""
-        return self._by_name.get(name, [])
+        return (self._by_name or self._sorted()).get(name, [])
 
     def listed(self, name: str) -> list[str]:
         """Return the elements of a header that is a comma list, over all its lines; raises SipParseError."""
-        values = self._by_name.get(name)
+        values = (self._by_name or self._sorted()).get(name)
         if not values:
             return []
         return [piece for value in values for piece in split_commas(value)]
+
+    def _sorted(self) -> dict[str, list[str]]:
+        by_name: dict[str, list[str]] = {}
+        for name, value in self.pairs:
+            by_name.setdefault(plain_name(name), []).append(value)
+        self._by_name = by_name
+        return by_name
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Headers) and self.pairs == other.pairs

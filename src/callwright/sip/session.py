@@ -87,6 +87,11 @@ class Session:
     def leave(self) -> None:
         """Nothing to leave: the owner's table holds the session."""
 
+    def dissolve(self) -> None:
+        """Be of no more use: session and parts hold each other, and nobody else has to find that out later."""
+        self.noted_at = None
+        del self.acks, self.refreshes, self.peer_offers, self.own_offers, self.pracks
+
     def wake_at(self) -> float | None:
         parts = (self.acks, self.pracks, self.own_offers, self.refreshes)
         return min((at for part in parts if (at := part.wake_at()) is not None), default=None)

@@ -124,6 +124,7 @@ class InviteClient:
                 self.state = State.ACCEPTED
                 self._resend_at = None
                 self._end_at = now + self._timers.patience  # timer M
+                self._data = b""  # it is not sent again; ended calls are remembered by the thousand
             # A 2xx behind a refusal breaks RFC 3261, but a proxy that forked may let it through and somebody's
             # telephone is up: the user must hear of it to hang it up.
             self.on_response(response, source, now)

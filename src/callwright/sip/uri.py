@@ -90,6 +90,15 @@ def is_literal(host: str) -> bool:
     return ":" in host or _IPV4.fullmatch(host) is not None
 
 
+def is_address(host: str) -> bool:
+    """Tell whether a host (without brackets) is an IP address of one reading."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 def plain_host(host: str) -> str:
     """Return a host (without brackets) as it compares: a name in lower case without its last dot, an address in its
     one shortest form, an IPv4 address in IPv6 (RFC 4291 section 2.5.5.2) as the IPv4 address it reaches.

@@ -19,6 +19,7 @@ log = structlog.get_logger()
 
 START_LIMIT_S = 30.0
 SPEAK_LIMIT_S = 20.0
+TURN_LIMIT_S = 60.0  # for the turns of those who asked before
 CLOSE_LIMIT_S = 2.0
 KILL_LIMIT_S = 5.0
 
@@ -48,14 +49,20 @@ class HibariSynthesiser:
 
     async def speak(self, text: str, voice: Voice, rate: float) -> Sound:
         """Speak; a worker found dead is replaced once."""
-        async with self._turn:
-            try:
-                return await self._ask(text, rate)
-            except WorkerLost as loss:
-                log.warning(
-                    "The speech worker was lost and is started again.", action="speech_worker_lost", why=str(loss)
-                )
+        try:
+            async with asyncio.timeout(TURN_LIMIT_S) as waiting, self._turn:
+                waiting.reschedule(None)
+                return await self._speak(text, rate)
+        except TimeoutError as error:
+            # Behind a worker that hangs each request would wait for all those before it to give up.
+            raise EngineUnusable(f"hibari had no time for a text within {TURN_LIMIT_S:g} s.") from error
+
+    async def _speak(self, text: str, rate: float) -> Sound:
+        try:
             return await self._ask(text, rate)
+        except WorkerLost as loss:
+            log.warning("The speech worker was lost and is started again.", action="speech_worker_lost", why=str(loss))
+        return await self._ask(text, rate)
 
     async def close(self) -> None:
         """End the worker for good: politely by closing its input, then by force."""

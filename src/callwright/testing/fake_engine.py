@@ -62,12 +62,12 @@ class FakeEngine:
         on_answered: Callable[[CallFacts, bytes], Awaitable[None]],
         may_follow: Callable[[Destination], Awaitable[str]] | None = None,
         on_moved: Callable[[bytes], None] | None = None,
+        facts: CallFacts | None = None,
     ) -> Call:
         persona = self._persona_of(order.destination)
-        facts = CallFacts(
-            call_id=order.call_id, destination=order.destination, originating=order.caller_id or order.service_name
-        )
-        await before_invite(saved_dialog(order))
+        facts = facts or CallFacts(call_id=order.call_id, destination=order.destination)
+        facts.originating = order.caller_id or order.service_name
+        await before_invite(saved_invite(order))
         facts.initiated_at = self._clock()
         self.orders.append(order)
         if self._on_ring is not None:
@@ -135,6 +135,11 @@ class FakeEngine:
     def _report(self, facts: CallFacts, what: str) -> None:
         if self.on_progress is not None:
             self.on_progress(CallProgress(call_id=facts.call_id, what=what, at=self._clock()))
+
+
+def saved_invite(order: CallOrder) -> bytes:
+    """Return what ``place`` hands to ``before_invite`` for this order: a later life cancels the call with it."""
+    return f"fake invite of {order.call_id}".encode()
 
 
 def saved_dialog(order: CallOrder) -> bytes:

@@ -11,7 +11,7 @@ from callwright.values.errors import RequestError
 
 MAX_DESTINATION_CHARS = 2000
 
-_BARE_NUMBER = re.compile(r"[0-9]+(-[0-9]+)*")  # our choice (ruling 8): any number of single dashes between digits
+_BARE_NUMBER = re.compile(r"[0-9]+(-[0-9]+)*")  # our choice: any number of single dashes between digits
 _NUMBER = re.compile(r"\+?[0-9]+(-[0-9]+)*")
 _MIN_DIGITS, _MAX_DIGITS = 2, 18  # E.164 allows 15; short codes and carrier prefixes need room on either side
 _SIP_HOST = (

@@ -1,4 +1,4 @@
-"""Exact amounts of money in US dollars and the one rounding rule: truncation (ruling 3)."""
+"""Exact amounts of money in US dollars and the one rounding rule: truncation."""
 
 from __future__ import annotations
 

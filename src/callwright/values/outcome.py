@@ -1,4 +1,4 @@
-"""How a call ended, as a value, and the one table of causes (ruling 11; docs/reference/web-services.md, causes)."""
+"""How a call ended, as a value, and the one table of causes (docs/reference/web-services.md, causes)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Times as records and answers show them (ruling 2; docs/reference/web-services.md, units).
+"""Times as records and answers show them (docs/reference/web-services.md, units).
 
 Records keep the binary double of the clock; only these functions cut it, always by truncation, never by rounding.
 """

@@ -1,4 +1,4 @@
-"""The admin socket: what the command line asks of a running node (ruling 28; docs/reference/web-services.md).
+"""The admin socket: what the command line asks of a running node (docs/reference/web-services.md).
 
 A second application with the frame and the errors of the web services, on a Unix socket that only the node's own user
 can open; there are no credentials. Bodies are JSON objects, answers are JSON; ``/watch`` answers one JSON object a

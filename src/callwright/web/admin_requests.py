@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ from callwright.web.follow import Broadcaster
 T = TypeVar("T")
 
 MAX_ADMIN_BODY_BYTES = 1024 * 1024
+
+_MEMBER = re.compile(r"(.*) - at `\$\.([a-z_]+)`")  # how msgspec names the member at fault
 
 
 class CallDesk(Protocol):
@@ -59,4 +62,5 @@ async def body_of(request: Request, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise invalid("the body", str(error)) from error
+        said = _MEMBER.fullmatch(str(error))
+        raise (invalid(said[2], said[1]) if said else invalid("the body", str(error))) from error

@@ -1,4 +1,4 @@
-"""The shapes of parameters and answers as msgspec types, from which the OpenAPI document is made (ruling 35).
+"""The shapes of parameters and answers as msgspec types, from which the OpenAPI document is made.
 
 Handlers build their answers from records and rows; the tests hold every real answer against these types.
 """

@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 log = structlog.get_logger()
 
-OFF_LOOP_BYTES = 16 * 1024  # about 200 calls: longer texts are parsed in a thread (ruling 33)
+OFF_LOOP_BYTES = 16 * 1024  # about 200 calls: longer texts are parsed in a thread
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

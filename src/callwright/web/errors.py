@@ -1,7 +1,7 @@
 """The one place where exceptions become HTTP answers (docs/reference/web-services.md, errors).
 
 A handler raises; ``answer`` decides the status, the code and the words. JSON is the rule; HTML is for those who name
-``text/html`` and no JSON type (ruling 10), and never on the versioned operations.
+``text/html`` and no JSON type, and never on the versioned operations.
 """
 
 from __future__ import annotations
@@ -100,7 +100,8 @@ def as_problem(error: Exception) -> HttpProblem:
         case UniqueIdConflict():
             return problem("409", str(error))
         case RequestError(field=parameter):
-            return invalid(parameter, str(error)) if parameter else problem("0002", str(error))
+            is_named = not parameter or str(error).startswith(f"{parameter} ")
+            return problem("0002", str(error)) if is_named else invalid(parameter, str(error))
         case HTTPException(status_code=405):
             allowed = (error.headers or {}).get("Allow", "").split(", ")
             return problem("405", f"use {' or '.join(sorted(allowed))}", Allow=", ".join(sorted(allowed)))
@@ -175,7 +176,7 @@ def json_bytes(body: bytes) -> Response:
 
 
 def wants_html(headers: Headers) -> bool:
-    """Tell whether errors go out as HTML: ``text/html`` is named and no JSON type is (ruling 10)."""
+    """Tell whether errors go out as HTML: ``text/html`` is named and no JSON type is."""
     named = {item.split(";")[0].strip().lower() for line in headers.getlist("accept") for item in line.split(",")}
     return "text/html" in named and not any(item.endswith(("/json", "+json")) for item in named)
 

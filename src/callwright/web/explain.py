@@ -29,7 +29,7 @@ from callwright.web.status_words import status_text
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Story:
-    """Everything on disk about one start; ``adr`` is None while no instance ever was."""
+    """Everything on disk about one start: the calls of all its attempts, ``adr`` and ``errors`` of the latest one."""
 
     facts: StartFacts
     account: str
@@ -64,7 +64,7 @@ def read_story(c: Connection, reference: ServiceReference) -> Story | None:
         account=store.get_account(c, facts.account_id).username,
         service=store.get_service(c, facts.service_id).name,
         adr=adr,
-        calls=tuple(read_cdrs(c, cdrs.c.instance_id == instance)) if adr else (),
+        calls=tuple(read_cdrs(c, cdrs.c.instance_id.in_(facts.instances))) if facts.instances else (),
         errors=records.errors if records else (),
     )
 
@@ -72,7 +72,7 @@ def read_story(c: Connection, reference: ServiceReference) -> Story | None:
 def explanation(story: Story, *, now: float) -> dict[str, object]:
     """Return the answer of ``/explain`` without ``log``; ``now`` is epoch seconds."""
     facts = story.facts
-    meaning, what_to_do = _advice(facts, now)
+    meaning, what_to_do = _advice(story, now)
     return {
         "reference": facts.reference,
         "status": status_text(facts.status),
@@ -85,10 +85,10 @@ def explanation(story: Story, *, now: float) -> dict[str, object]:
         "unique_id": facts.unique_id or "",
         "queued": datetime_text(facts.queued_at),
         "finished": "" if facts.status.finished_at is None else datetime_text(facts.status.finished_at),
-        "attempts": facts.dialled,
+        "attempts": len(facts.instances),
         "instance": facts.status.instance_id,
         "calls": [_call_object(call) for call in story.calls],
-        "errors": [_error_object(error) for error in story.errors],
+        "errors": [_error_object(error, is_explained=bool(what_to_do)) for error in story.errors],
     }
 
 
@@ -100,15 +100,17 @@ def log_name(story: Story) -> str:
     return rest_log_name(adr.started_at if adr.stopped_at is None else adr.stopped_at, adr.instance_id)
 
 
-def _advice(facts: StartFacts, now: float) -> tuple[str, str]:
+def _advice(story: Story, now: float) -> tuple[str, str]:
+    facts = story.facts
     status: StartStatus = facts.status
     match status.state:
         case StartState.QUEUED if facts.due_at > now:
-            return f"It waits in its queue and is due at {datetime_text(facts.due_at)}.", ""
+            for_what = f" for attempt {len(facts.instances) + 1}" if facts.instances else ""
+            return f"It waits in its queue{for_what} and is due at {datetime_text(facts.due_at)} UTC.", ""
         case StartState.QUEUED:
             return (
-                f"It waits in its queue, at most until {datetime_text(facts.expires_at)}: others of its service are "
-                "before it, or a limit of starts per second or running instances holds it back.",
+                f"It waits in its queue, at most until {datetime_text(facts.expires_at)} UTC: others of its service "
+                "are before it, or a limit of starts per second or running instances holds it back.",
                 "Wait; callwright queue list shows the queues. To take it back: callwright cancel.",
             )
         case StartState.CLAIMED:
@@ -117,7 +119,8 @@ def _advice(facts: StartFacts, now: float) -> tuple[str, str]:
             return "Its call is being placed or is up.", "Wait for its end; callwright status shows it."
         case StartState.FINISHED:
             assert status.return_code is not None, "the database holds a return code for every finished start"
-            return advice_on_return_code(status.return_code)
+            is_answered = not story.calls or any(call.connected_at is not None for call in story.calls)
+            return advice_on_return_code(status.return_code, is_answered=is_answered)
         case StartState.FAILED | StartState.EXPIRED | StartState.CANCELLED if status.reason:
             return advice_on_reason(status.reason)
         case StartState.CANCELLED:
@@ -142,6 +145,7 @@ def _call_object(call: Cdr) -> dict[str, object]:
     }
 
 
-def _error_object(error: ErrorRecord) -> dict[str, object]:
-    entry = CATALOGUE.get(error.code)
+def _error_object(error: ErrorRecord, *, is_explained: bool) -> dict[str, object]:
+    """Return an error record; what to do about it is left out where the start says that better."""
+    entry = None if is_explained else CATALOGUE.get(error.code)
     return {"code": error.code, "text": error.text, "what_to_do": entry.cure if entry else ""}

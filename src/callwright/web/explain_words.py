@@ -134,8 +134,13 @@ def advice_on_reason(reason: str) -> Advice:
     return f"The start could not run: {reason}.", "See docs/reference/queue.md, reasons."
 
 
-def advice_on_return_code(code: int) -> Advice:
-    """Return what a return code means and what to do, "" when nothing needs to be done."""
+def advice_on_return_code(code: int, *, is_answered: bool = True) -> Advice:
+    """Return what a return code means and what to do, "" when nothing needs to be done.
+
+    ``is_answered`` is False when no call of the start was answered.
+    """
+    if code == return_codes.COMPLETED and not is_answered:
+        return "Nobody answered the call, so the application had only its final page, if it has one, to run.", ""
     if code == return_codes.COMPLETED:
         return "The application ran to its end.", ""
     if code > 0 or code <= -100:

@@ -93,7 +93,7 @@ class Listener:
 
     @classmethod
     async def on_unix_socket(cls, app: ASGIApp, path: Path, *, manner: Manner = PLAIN) -> Listener:
-        """Serve ``app`` on a Unix socket of mode 0600 (ruling 28), replacing one a dead node left; raise
+        """Serve ``app`` on a Unix socket of mode 0600, replacing one a dead node left; raise
         ``CannotListen``.
         """
         return await cls.on_socket(app, await asyncio.to_thread(_bind_unix, path), manner=manner)

@@ -40,7 +40,7 @@ async def account_asking(request: Request, edge: Edge) -> Account:
 
 
 async def either_asking(request: Request, edge: Edge) -> Asker:
-    """Return who is asking, by either credential (ruling 17); raise 401, 403 or 429."""
+    """Return who is asking, by either credential; raise 401, 403 or 429."""
     return await _asker(request, edge, (ACCOUNT_FORM, SERVICE_FORM))
 
 

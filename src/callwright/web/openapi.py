@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, made of the table of operations and the msgspec types (ruling 35), and its page.
+"""The OpenAPI 3.1 document, made of the table of operations and the msgspec types, and its page.
 
 Both are made once, when the application is; the page needs no script and no network.
 """

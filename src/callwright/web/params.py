@@ -22,7 +22,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from callwright.outbound.request import TOO_MANY_PARTS, has_too_many_parts
 from callwright.web.errors import HttpProblem, invalid, missing, problem, repeated
 
-MAX_BODY_BYTES = 64 * 1024 * 1024  # ruling 14
+MAX_BODY_BYTES = 64 * 1024 * 1024
 MAX_PARAMETERS = 1000
 _MOST_SEPARATORS = 10 * MAX_PARAMETERS  # some clients leave empty pairs
 _LONG_CHARS = 64 * 1024

@@ -454,6 +454,17 @@ def test_many_calls_that_want_one_sound_at_once_fetch_it_once(tmp_path: Path) ->
     ask(tmp_path, story)
 
 
+def test_calls_that_want_a_sound_of_a_page_that_never_answers_do_not_wait_for_each_other(tmp_path: Path) -> None:
+    async def story(here: Here) -> None:
+        here.web.reply("/bell.wav", Reply(body=b"RIFF", delay_s=30))
+        url = f"{here.web.url}/bell.wav"
+        async with asyncio.timeout(5):  # one after the other, it would be 20 seconds
+            ends = await asyncio.gather(*(here.session.fetch_sound(url) for _ in range(20)), return_exceptions=True)
+        assert {type(end) for end in ends} == {Problem}
+
+    ask(tmp_path, story, total_s=1.0)
+
+
 def test_stale_sound_is_asked_for_again_with_its_etag(tmp_path: Path) -> None:
     async def story(here: Here) -> None:
         headers = {"Cache-Control": "no-cache", "ETag": '"7"'}

@@ -66,6 +66,12 @@ def test_the_doctor_fails_and_names_a_port_that_is_taken(commands: Commands, mon
     assert "--sip HOST:PORT" in line
 
 
+def test_the_doctor_fails_when_the_disk_is_full(commands: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("callwright.cli.doctor.FREE_BYTES_NEEDED", 10**18)
+    [line] = [line for line in commands.run("doctor", code=1).out.splitlines() if "a full disk refuses starts" in line]
+    assert line.startswith("bad   data folder")
+
+
 def test_a_setting_that_does_not_exist_stops_every_command(commands: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CALLWRIGHT_NONSENSE", "1")
     assert "CALLWRIGHT_NONSENSE is not a setting" in commands.run("account", "list", code=1).err

@@ -144,6 +144,62 @@ def test_a_loop_that_is_gone_does_not_stop_the_writer(database: Database) -> Non
     assert database.read_now(numbers) == [1, 2]
 
 
+def test_brief_writes_are_run_by_their_event_loop_in_the_order_of_all(database: Database) -> None:
+    ran: list[tuple[int, bool]] = []
+
+    def noting(n: int) -> Callable[[Connection], None]:
+        def note(c: Connection) -> None:
+            ran.append((n, threading.current_thread() is threading.main_thread()))
+            put(c, n)
+            if n % 10 == 3:
+                raise ValueError(f"write {n}")
+
+        return note
+
+    async def story() -> list[object]:
+        writes = [database.write(noting(n), brief=n % 10 != 5) for n in range(100)]
+        return await asyncio.gather(*writes, return_exceptions=True)
+
+    results = asyncio.run(story())
+    assert ran == [(n, n % 10 != 5) for n in range(100)]
+    assert [isinstance(result, ValueError) for result in results] == [n % 10 == 3 for n in range(100)]
+    assert database.read_now(numbers) == [n for n in range(100) if n % 10 != 3]
+
+
+def test_brief_writes_of_a_loop_that_is_busy_or_gone_are_run_without_it(database: Database) -> None:
+    begun = threading.Event()
+
+    def hold_up(c: Connection) -> None:
+        begun.set()
+        put(c, 1)
+
+    async def busy() -> None:
+        waiting = [
+            asyncio.ensure_future(database.write(hold_up)),
+            asyncio.ensure_future(database.write(put_2, brief=True)),
+        ]
+        await asyncio.sleep(0)
+        assert begun.wait(10)
+        assert database.write_now(numbers) == [1, 2], "a thread that holds up the loop gets its turn"
+        await asyncio.gather(*waiting)
+
+    async def leave_it() -> None:
+        asyncio.ensure_future(database.write(putting(3), brief=True)).cancel()
+        task = asyncio.create_task(database.write(putting(4), brief=True))
+        await asyncio.sleep(0)
+        task.cancel()
+
+    put_2 = putting(2)
+    asyncio.run(busy())
+    asyncio.run(leave_it())
+    assert database.write_now(numbers) == [1, 2, 4]
+
+
+def test_a_brief_write_that_waits_for_a_write_is_refused_too(database: Database) -> None:
+    with pytest.raises(InternalError, match="wait for another write"):
+        asyncio.run(database.write(lambda c: database.write_now(numbers), brief=True))
+
+
 def test_readers_see_committed_rows_only_and_cannot_write(database: Database) -> None:
     seen: list[list[int]] = []
 

@@ -129,7 +129,7 @@ def test_a_name_that_nobody_knows_ends_at_once() -> None:
     run(story, lambda far: {})
 
 
-# --- failover (ruling 26: never when somebody may have been rung)
+# --- failover (never when somebody may have been rung)
 
 
 def two_servers(first: int, second: int, transport: str = "udp") -> Zone:
@@ -256,7 +256,8 @@ def test_without_a_client_certificate_a_server_that_wants_one_is_not_reached(tmp
     async def story(world: RealEngine, far: list[FarEnd], _server: NameServer) -> None:
         with pytest.raises(CallFailed) as failed:
             await placing(world, "sips:anna@example.test")
-        assert failed.value.outcome.code == 503
+        # With TLS 1.3 the INVITE leaves before the server judges: for us it is one that met silence.
+        assert failed.value.outcome.code == 408
         assert heard_nothing(far[0].ear)
 
     run(

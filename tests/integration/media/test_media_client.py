@@ -222,6 +222,8 @@ def test_a_recording_that_is_cut_short_is_a_whole_file(tmp_path: Path, how: str)
         async with line() as at:
             recording = asyncio.create_task(at.leg.record(str(path), max_duration_s=20, max_silence_s=5))
             await at.peer.speak(sine(1000, 600))
+            # What was received is heard some ticks later, as many as this silence has at most.
+            await at.leg.play([Silence(ms=300)])
             if how == "cancelled":
                 recording.cancel()
                 with pytest.raises(asyncio.CancelledError):
@@ -235,7 +237,8 @@ def test_a_recording_that_is_cut_short_is_a_whole_file(tmp_path: Path, how: str)
                 assert (await recording).reason == "ended"
             tone = find_tone(read_wav(path), 1000)
             assert tone is not None
-            assert tone.ms == pytest.approx(530, abs=60)
+            # Behind its end the gap is filled for a while, and a busy machine stutters.
+            assert 580 <= tone.ms <= 800
 
     run(work)
 

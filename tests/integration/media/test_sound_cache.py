@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
+import soxr
 from tests.support.audio import level_at, sine, write_wav
 
 from callwright.media import g711
@@ -138,3 +140,22 @@ def test_keys_are_rendered_as_tone_pairs() -> None:
 @pytest.mark.parametrize(("ms", "frames"), [(0, 0), (-1, 0), (1, 1), (20, 1), (21, 2), (1000, 50)])
 def test_silences_are_rounded_up_to_whole_frames(ms: int, frames: int) -> None:
     assert silence_frames(Silence(ms)) == frames
+
+
+def test_a_small_file_that_unfolds_to_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sounds, "_MAX_SAMPLES", 1_000_000)
+    path = tmp_path / "bomb.wav"
+    with soundfile.SoundFile(path, "w", samplerate=192_000, channels=8, format="FLAC", subtype="PCM_16") as file:
+        file.write(np.zeros((192_000, 8), np.int16))
+    assert path.stat().st_size < 20_000
+    with pytest.raises(SoundError, match="samples, at most"):
+        read_file(str(path))
+
+
+def test_a_file_read_in_blocks_sounds_as_if_read_at_once(tmp_path: Path) -> None:
+    samples = (0.3 * np.random.default_rng(5).standard_normal((300_000, 2))).astype(np.float32)
+    soundfile.write(tmp_path / "stereo.wav", samples, 44_100, subtype="FLOAT")
+    at_once = np.rint(soxr.resample(samples.mean(axis=1), 44_100, 8_000) * 32768.0)
+    read = read_file(str(tmp_path / "stereo.wav"))
+    assert len(read) == len(at_once)
+    assert np.abs(read - np.clip(at_once, -32768, 32767)).max() <= 1

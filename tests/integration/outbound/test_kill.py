@@ -126,8 +126,11 @@ class World:
         assert set(finals.values()) <= {1}, "no final page was asked for twice"
         left_up = set(self.saw("UP")) - set(self.saw("DOWN"))
         assert left_up <= set(self.saw("BYE")), "no call is left up"
-        ended = {call.partition(".")[0] for call in self.saw("BYE")}  # a call that may have rung is cancelled, too
-        assert ended <= dialled, "only calls of ours are ended"
+        hung_up, cancelled = set(self.saw("BYE")), set(self.saw("CANCEL"))
+        answered = {call.call_id for call in calls if call.connected_at is not None}
+        assert hung_up <= answered, "nobody is hung up who did not answer"
+        assert {call.partition(".")[0] for call in hung_up} <= rung.keys(), "nobody is hung up who was not rung"
+        assert cancelled <= {call.call_id for call in calls} - answered, "only calls of ours that nobody answered"
 
 
 @pytest.fixture
@@ -151,6 +154,10 @@ def test_killed_at_every_step_nobody_is_rung_twice_and_everything_ends(world: Wo
     assert len(world.saw("ACCEPTED")) > len(STEPS)
     assert world.saw("BYE"), "calls that were up when the node died were hung up by the next life"
     assert world.saw("FINAL"), "their final page was asked for"
+    rung = {call.partition(".")[0] for call in world.saw("RING")}
+    cancelled = {call.partition(".")[0] for call in world.saw("CANCEL")}
+    assert cancelled - rung, "a call that was stamped, and whose INVITE never left, was cancelled all the same"
+    assert cancelled & rung, "and so was one that rang"
 
 
 @pytest.mark.timeout(300)

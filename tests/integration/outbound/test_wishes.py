@@ -289,6 +289,53 @@ def test_a_retry_waits_for_the_calling_hours(setting: Setting) -> None:
     assert setting.due_at(reference) == open_now.next_opening(attempt.finished_at + LONG_AFTER.after_s)
 
 
+def test_a_clock_set_back_makes_a_retry_wait_no_longer_than_its_plan_says(setting: Setting) -> None:
+    (reference,) = setting.enqueue(Wishes(retry=RetryPlan(busy=LONG_AFTER)), to=node.BUSY)
+    setting.run_until(Step.QUEUED_AGAIN, reference)
+    for _ in range(2):  # a second mending, a while later, changes nothing
+        setting.clock.offset -= 3600.0
+        now = setting.clock()
+        setting.database.write_now(lambda c, now=now: claims.mend_due_times(c, now=now))  # type: ignore[misc]
+        assert setting.due_at(reference) == pytest.approx(now + LONG_AFTER.after_s, abs=0.001)
+        due_at = setting.due_at(reference)
+        assert setting.database.write_now(lambda c, now=now: claims.mend_due_times(c, now=now + 10.0)) == 0  # type: ignore[misc]
+        assert setting.due_at(reference) == due_at
+    (attempt,) = setting.attempts()
+    assert attempt.finished_at == now
+
+
+def test_a_running_node_notices_that_its_clock_was_set_back_under_a_retry(setting: Setting) -> None:
+    (reference,) = setting.enqueue(Wishes(retry=RetryPlan(busy=SOON)), to=node.BUSY)
+
+    async def scenario(dispatcher: Dispatcher) -> None:
+        await setting.told.until(lambda told: Step.QUEUED_AGAIN in told.steps(reference))
+        setting.clock.offset -= 3600.0
+        await setting.told.until(lambda told: told.steps(reference).count(Step.QUEUED_AGAIN) == 2)
+
+    setting.run(scenario)
+    assert len(setting.attempts()) == 2
+
+
+def test_a_clock_put_forward_an_hour_ends_nothing_that_may_wait_longer(setting: Setting) -> None:
+    now = setting.clock()
+    fixed, waits = Wishes(start_after=now + 7200.0), Wishes(start_after=now + 1800.0)
+    soon_over, plain = Wishes(start_after=now + 60.0, expires_at=now + 600.0), Wishes(expires_at=now + 4000.0)
+    references = setting.enqueue(fixed, waits, soon_over, plain)
+    setting.clock.offset += 3600.0
+
+    async def scenario(dispatcher: Dispatcher) -> None:
+        await setting.told.until(
+            lambda told: (
+                all(Step.FINISHED in told.steps(reference) for reference in (references[1], references[3]))
+                and Step.EXPIRED in told.steps(references[2])
+            )
+        )
+
+    setting.run(scenario)
+    states = [setting.status(reference).state for reference in references]
+    assert states == [StartState.QUEUED, StartState.FINISHED, StartState.EXPIRED, StartState.FINISHED]
+
+
 @pytest.mark.parametrize("how", ["cancel", "purge"])
 def test_a_start_that_waits_for_its_next_attempt_can_be_taken_back(setting: Setting, how: str) -> None:
     (reference,) = setting.enqueue(Wishes(retry=RetryPlan(busy=LONG_AFTER)), to=node.BUSY)

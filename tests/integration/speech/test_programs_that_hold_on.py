@@ -1,7 +1,8 @@
-"""A program that was killed may leave another behind that holds its pipe: nobody waits for that one."""
+"""Engines that hang: nobody waits for ever, neither for a program's pipe that another one holds nor for a turn."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from pathlib import Path
@@ -9,8 +10,9 @@ from pathlib import Path
 import pytest
 import uvloop
 
+from callwright.speech import hibari_engine
 from callwright.speech.programs import EspeakSynthesiser, Program
-from callwright.speech.synthesiser import EngineUnusable
+from callwright.speech.synthesiser import EngineUnusable, Sound
 from callwright.speech.voices import resolve
 
 
@@ -31,6 +33,29 @@ def test_a_script_that_hangs_is_stopped_with_what_it_started(tmp_path: Path) -> 
     while _lives(left):
         assert time.monotonic() < deadline, "what the script started was left behind"
         time.sleep(0.02)
+
+
+def test_a_text_does_not_wait_for_ever_for_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hibari_engine, "TURN_LIMIT_S", 0.05)
+    voice = resolve(None, "", ["hibari"]).voices[0]
+
+    async def speak() -> None:
+        speaker = hibari_engine.HibariSynthesiser("1")
+
+        async def hang(text: str, rate: float) -> Sound:
+            await asyncio.sleep(30)
+            raise AssertionError("unreachable")
+
+        monkeypatch.setattr(speaker, "_ask", hang)
+        first = asyncio.create_task(speaker.speak("One.", voice, 1.0))
+        await asyncio.sleep(0)
+        async with asyncio.timeout(5):
+            with pytest.raises(EngineUnusable):
+                await speaker.speak("Two.", voice, 1.0)
+        assert not first.done(), "who has its turn is not hurried"
+        first.cancel()
+
+    asyncio.run(speak())
 
 
 def _lives(pid: int) -> bool:

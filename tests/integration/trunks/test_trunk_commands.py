@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,55 +27,59 @@ def carrier_of(node: Node, instance: str) -> str | None:
     return None if trunk is None else str(trunk)
 
 
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    """A node that has no trunk; each test takes away those it adds."""
+    with marked_processes() as marked, running_node(tmp_path_factory.mktemp("trunks") / "data", marked) as running:
+        yield running
+
+
 def test_a_trunk_is_added_tested_used_and_removed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    node: Node, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with marked_processes() as marked, running_node(tmp_path / "data", marked) as node:
-        run = Commands(node.data, monkeypatch, capsys).run
-        service = node.add_service("hello", first_page="http://127.0.0.1:9/none")
-        assert "no trunk yet" in run("trunk", "list").out
+    run = Commands(node.data, monkeypatch, capsys).run
+    service = node.add_service("hello", first_page="http://127.0.0.1:9/none")
+    assert "no trunk yet" in run("trunk", "list").out
+    over = node.wait_over(node.start(service, f"tel:{NUMBER}"))
+    assert over.status.startswith("couldnotrun No route")
+    assert "callwright trunk add" in over.status
+
+    with answering("answer_hang_up", limit_s=60) as carrier:
+        added = run(
+            "trunk", "add", "carrier", "--host", "127.0.0.1", "--port", str(carrier.port), "--prefix", "44:2",
+            "--user", "alice", "--password", "open sesame", "--check-every", "0", "--max-calls", "5",
+        ).out  # fmt: skip
+        assert "carries 44:2 to 127.0.0.1" in added
+        assert "there is a trunk 'carrier' already" in run("trunk", "add", "carrier", "--host", "127.0.0.1", code=1).err
+        shown = run("trunk", "show", "carrier").out
+        assert json.loads(shown)["has_password"] is True
+        assert "open sesame" not in shown
+        for file in node.data.glob(f"{DATABASE_FILE}*"):
+            assert b"open sesame" not in file.read_bytes()
+
         over = node.wait_over(node.start(service, f"tel:{NUMBER}"))
-        assert over.status.startswith("couldnotrun No route")
-        assert "callwright trunk add" in over.status
+        assert carrier_of(node, over.instance) == "carrier"
+        assert carrier.finish().all_succeeded
+    assert "changed: plus, max_calls" in run("trunk", "edit", "carrier", "--max-calls", "7", "--plus").out
+    listed = run("trunk", "list").out.splitlines()[-1].split("  ")
+    assert "0 of 7" in listed
+    assert "1" in listed
+    assert listed[-1] == "stored"
 
-        with answering("answer_hang_up", limit_s=60) as carrier:
-            added = run(
-                "trunk", "add", "carrier", "--host", "127.0.0.1", "--port", str(carrier.port), "--prefix", "44:2",
-                "--user", "alice", "--password", "open sesame", "--check-every", "0", "--max-calls", "5",
-            ).out  # fmt: skip
-            assert "carries 44:2 to 127.0.0.1" in added
-            assert (
-                "there is a trunk 'carrier' already"
-                in run("trunk", "add", "carrier", "--host", "127.0.0.1", code=1).err
-            )
-            shown = run("trunk", "show", "carrier").out
-            assert json.loads(shown)["has_password"] is True
-            assert "open sesame" not in shown
-            for file in node.data.glob(f"{DATABASE_FILE}*"):
-                assert b"open sesame" not in file.read_bytes()
+    sandboxed = node.wait_over(node.start(service, "tel:999005550002"))
+    assert carrier_of(node, sandboxed.instance) is None
 
-            over = node.wait_over(node.start(service, f"tel:{NUMBER}"))
-            assert carrier_of(node, over.instance) == "carrier"
-            assert carrier.finish().all_succeeded
-        assert "changed: plus, max_calls" in run("trunk", "edit", "carrier", "--max-calls", "7", "--plus").out
-        listed = run("trunk", "list").out.splitlines()[-1].split("  ")
-        assert "0 of 7" in listed
-        assert "1" in listed
-        assert listed[-1] == "stored"
-
-        sandboxed = node.wait_over(node.start(service, "tel:999005550002"))
-        assert carrier_of(node, sandboxed.instance) is None
-
-        run("trunk", "disable", "carrier")
-        assert node.wait_over(node.start(service, f"tel:{NUMBER}")).status.startswith("couldnotrun No route")
-        run("trunk", "enable", "carrier")
-        node.kill()
-        node.begin()
-        assert "0 of 7" in run("trunk", "list").out
-        assert "there is no trunk 'nobody'" in run("trunk", "edit", "nobody", "--plus", code=1).err
-        assert "port of a trunk must be" in run("trunk", "edit", "carrier", "--port", "99999", code=1).err
-        run("trunk", "remove", "carrier")
-        assert "there is no trunk 'carrier'" in run("trunk", "remove", "carrier", code=1).err
+    run("trunk", "disable", "carrier")
+    assert node.wait_over(node.start(service, f"tel:{NUMBER}")).status.startswith("couldnotrun No route")
+    run("trunk", "enable", "carrier")
+    node.kill()
+    node.begin()
+    assert "0 of 7" in run("trunk", "list").out
+    assert "there is no trunk 'nobody'" in run("trunk", "edit", "nobody", "--plus", code=1).err
+    assert "parameter: port of a trunk must be" in run("trunk", "edit", "carrier", "--port", "99999", code=1).err
+    assert "parameter: transport: Invalid" in run("trunk", "edit", "carrier", "--transport", "sctp", code=1).err
+    run("trunk", "remove", "carrier")
+    assert "there is no trunk 'carrier'" in run("trunk", "remove", "carrier", code=1).err
 
 
 def test_the_test_says_what_it_found(
@@ -117,19 +122,19 @@ def test_the_test_says_what_it_found(
 
 
 def test_starts_wait_in_the_queue_while_their_trunk_is_full(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    node: Node, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with marked_processes() as marked, running_node(tmp_path / "data", marked) as node:
-        run = Commands(node.data, monkeypatch, capsys).run
-        service = node.add_service("hello", first_page="http://127.0.0.1:9/none")
-        with answering("answer", calls=2, limit_s=60) as carrier:
-            run(
-                "trunk", "add", "carrier", "--host", "127.0.0.1", "--port", str(carrier.port), "--max-calls", "1",
-                "--check-every", "0",
-            )  # fmt: skip
-            references = [node.start(service, f"tel:{NUMBER}") for _ in range(2)]
-            for over in node.wait_all_over(references).values():
-                assert not over.status.startswith("couldnotrun")
-                assert carrier_of(node, over.instance) == "carrier"
-            seen = carrier.finish()
-        assert (seen.succeeded, seen.failed) == (2, 0), seen.why
+    run = Commands(node.data, monkeypatch, capsys).run
+    service = node.add_service("waits", first_page="http://127.0.0.1:9/none")
+    with answering("answer", calls=2, limit_s=60) as carrier:
+        run(
+            "trunk", "add", "narrow", "--host", "127.0.0.1", "--port", str(carrier.port), "--max-calls", "1",
+            "--check-every", "0",
+        )  # fmt: skip
+        references = [node.start(service, f"tel:{NUMBER}") for _ in range(2)]
+        for over in node.wait_all_over(references).values():
+            assert not over.status.startswith("couldnotrun")
+            assert carrier_of(node, over.instance) == "narrow"
+        seen = carrier.finish()
+    assert (seen.succeeded, seen.failed) == (2, 0), seen.why
+    run("trunk", "remove", "narrow")

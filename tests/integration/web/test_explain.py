@@ -15,6 +15,7 @@ from tests.support.web_node import WebNode, service_login, web_node
 
 from callwright.outbound import claims, dialling
 from callwright.outbound.reasons import Reason
+from callwright.outbound.retry import Unreached
 from callwright.records import ledger
 from callwright.values.ids import CallId, InstanceId, ServiceId, ServiceReference
 from callwright.values.outcome import failed_outcome
@@ -25,8 +26,8 @@ SOURCES = Path(__file__).parents[3] / "src/callwright/web"
 INSTANCE = InstanceId("100d73cb12cbf845.8089")
 
 
-async def _start(node: WebNode, to: str = "sip:a@b.example") -> ServiceReference:
-    call = json.dumps({"to": to, "from": "441908273800"})
+async def _start(node: WebNode, to: str = "sip:a@b.example", **wishes: object) -> ServiceReference:
+    call = json.dumps({"to": to, "from": "441908273800", **wishes})
     _, body, _ = await node.ask("POST", "/service_start", headers=service_login(), data={"rest_calls": call})
     return ServiceReference(body[0])
 
@@ -36,14 +37,16 @@ def _refuse(c: Connection, now: float, reason: str) -> None:
     assert claims.fail(c, start.id, incarnation=1, reason=reason, now=now)
 
 
-def _run_busy(c: Connection, node: WebNode, *, return_code: int) -> None:
+def _run_busy(
+    c: Connection, node: WebNode, *, return_code: int, instance: InstanceId = INSTANCE, is_tried_again: bool = False
+) -> None:
     now = node.clock()
     (start,) = claims.claim(c, ServiceId(1), limit=1, incarnation=1, now=now)
-    dialling.stamp(c, start, instance_id=INSTANCE, incarnation=1, now=now, slot_at=now)
-    call_id = CallId(f"{INSTANCE}.1")
+    dialling.stamp(c, start, instance_id=instance, incarnation=1, now=now, slot_at=now)
+    call_id = CallId(f"{instance}.1")
     ledger.open_adr(
         c,
-        instance_id=INSTANCE,
+        instance_id=instance,
         account_id=start.account_id,
         application_name="outbound_test",
         started_at=now,
@@ -53,14 +56,17 @@ def _run_busy(c: Connection, node: WebNode, *, return_code: int) -> None:
     ledger.open_cdr(
         c,
         call_id=call_id,
-        instance_id=INSTANCE,
+        instance_id=instance,
         destination_address="tel:443069990123",
         originating_user="x",
         initiated_at=now,
     )
     ledger.close_cdr(c, call_id, outcome=failed_outcome(486), ended_at=now + 2, settings=node.edge.records)
-    ledger.close_adr(c, INSTANCE, stopped_at=now + 3, exit_status=return_code, settings=node.edge.records)
-    dialling.finish(c, INSTANCE, return_code=return_code, now=now + 3)
+    ledger.close_adr(c, instance, stopped_at=now + 3, exit_status=return_code, settings=node.edge.records)
+    if is_tried_again:
+        assert dialling.try_again(c, start, instance, return_code=return_code, how=Unreached.BUSY, now=now)
+    else:
+        dialling.finish(c, instance, return_code=return_code, now=now + 3)
 
 
 @pytest.mark.parametrize("number", list(CATALOGUE))
@@ -134,6 +140,40 @@ def test_a_start_that_ran_is_explained_with_its_calls_errors_and_log(
             )
             for word in (*expected, *words):
                 assert word in said, said
+
+    asyncio.run(run())
+
+
+def test_a_start_that_was_tried_again_is_explained_with_the_calls_of_every_attempt(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with web_node(tmp_path, admin=True) as node:
+            node.add_service(node.add_account()[0])
+            reference = await _start(node, "tel:443069990123", retry={"busy": {"after": 5, "times": 1}})
+            first = InstanceId("aaaaaaaaaaaaaaaa.1")
+            await node.db.write(lambda c: _run_busy(c, node, return_code=0, instance=first, is_tried_again=True))
+            said = (await command(tmp_path, "explain", reference)).output
+            assert "for attempt 2 and is due at" in said
+            assert f"{first}.1 to" in said
+            node.clock.now += 6
+            await node.db.write(lambda c: _run_busy(c, node, return_code=0))
+            said = (await command(tmp_path, "explain", reference)).output
+            assert re.search(r"^attempts +2$", said, re.MULTILINE)
+            assert said.index(f"{first}.1 to") < said.index(f"{INSTANCE}.1 to")
+            assert "Nobody answered" in said
+
+    asyncio.run(run())
+
+
+def test_what_to_do_after_a_restart_is_said_once(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with web_node(tmp_path, admin=True) as node:
+            node.add_service(node.add_account()[0])
+            reference = await _start(node, "tel:443069990123")
+            await node.db.write(lambda c: _run_busy(c, node, return_code=-90))
+            said = (await command(tmp_path, "explain", reference)).output
+            assert "2008: " in said
+            assert "Decide whether to call again" in said
+            assert CATALOGUE["2008"].cure not in said
 
     asyncio.run(run())
 

@@ -118,6 +118,7 @@ class Known:
     may_retry: bool = False
     attempt: int = 1
     last_code: int = 0  # of the attempt before, when there was one
+    ended_at: float = 0.0  # that attempt
 
 
 @dataclass(frozen=True)
@@ -410,6 +411,7 @@ class QueueMachine(RuleBasedStateMachine):
             known.last_code = return_code if known.recorded is None else known.recorded
             known.state, known.claimed_by, known.recorded = StartState.QUEUED, None, None
             known.attempt, known.due_at = known.attempt + 1, self.now + AFTER_S
+            known.ended_at = self.now
         elif known.state is StartState.RUNNING:
             self.ends(known, return_code)
 
@@ -439,14 +441,15 @@ class QueueMachine(RuleBasedStateMachine):
             self.mend(self.write(lambda c: claims.mend_due_times(c, now=self.now)))
 
     def mend(self, mended: int | None) -> None:
-        ahead = [
-            k
-            for k in self.model.values()
-            if k.state is StartState.QUEUED and k.due_at > self.now and k.due_at <= k.queued_at
-        ]
-        assert mended in (None, len(ahead))
-        for known in ahead:
+        waiting = [k for k in self.model.values() if k.state is StartState.QUEUED and k.due_at > self.now]
+        at_once = [k for k in waiting if k.due_at <= k.queued_at and k.attempt == 1]
+        retries = [k for k in waiting if k.attempt > 1 and k.ended_at > self.now]
+        assert mended in (None, len(at_once) + len(retries))
+        for known in at_once:
             known.due_at = self.now
+        for known in retries:
+            known.due_at = self.now + (known.due_at - known.ended_at)
+            known.ended_at = self.now
 
     @rule(ended=st.integers(0, 5))
     def crash(self, ended: int) -> None:

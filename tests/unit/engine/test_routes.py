@@ -86,3 +86,25 @@ def test_a_number_without_trunk_and_simulated_network_says_so() -> None:
     refusal = find("tel:999005550001", sandbox=None)
     assert isinstance(refusal, Refusal)
     assert "no trunk is configured" in refusal.reason
+
+
+@pytest.mark.parametrize(
+    ("host", "reached"),
+    [("10.9.9.9", False), ("[::1]", False), ("169.254.169.254", False), ("10.1.2.3", True), ("8.8.8.8", True)],
+)
+def test_sip_addresses_in_inner_networks_are_called_where_the_operator_opens_them(host: str, reached: bool) -> None:
+    routes = Routes(opens=lambda address: address.startswith("10.1."))
+    found = routes.find(parse_destination(f"sip:bob@{host}:5070"))
+    assert isinstance(found, Route) is reached
+    if isinstance(found, Refusal):
+        assert "sip.allow" in found.reason
+    assert (routes.guarded(host.strip("[]"), 5070) is None) is reached  # what names lead to is judged likewise
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "127.0.0.2", "0.0.0.0", "[::]", "[::1]", "[::ffff:127.0.0.1]", "localhost"]
+)
+def test_the_simulated_network_is_called_by_number_alone(host: str) -> None:
+    found = find(f"sip:999005550001@{host}:5999")
+    assert isinstance(found, Refusal)
+    assert "simulated phone network is called by number" in found.reason

@@ -300,3 +300,9 @@ def test_json_of_endless_small_parts_is_refused_before_it_is_taken_apart() -> No
     [(kind, field)] = problems(b"[" + b"{}," * 2_000_001 + b"{}]")
     assert (kind, field) == ("invalid", "rest_calls")
     assert uas_problems(delimiter="|", parameters="|" * 3_000_000) == [("too_many", "outbound_parameters")]
+
+
+def test_letters_and_digits_of_other_scripts_stand_for_no_others() -> None:
+    kelvin = TEL | {"extra_sip_headers": [{"name": "X-\u212aelvin", "value": "1"}]}
+    assert problems(kelvin) == [("invalid", "rest_calls.extra_sip_headers[0]")]
+    assert problems({"to": "sip:bob@192.0.2.1", "from": "ann@example.com:\uff15"}) == [("invalid", "rest_calls.from")]

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import gc
+import weakref
+
 from callwright.sip.agenda import Agenda, Timers
 
 
@@ -67,6 +70,24 @@ def test_a_machine_that_is_over_leaves_at_once() -> None:
     agenda.note(bell)
     assert bell.left
     assert agenda.wake_at() is None
+
+
+def test_what_waits_for_nothing_any_more_is_let_go_of_long_before_its_time() -> None:
+    """An ended call has its session timer half an hour ahead."""
+    agenda = Agenda()
+    waiting = Bell(1_000.0)
+    agenda.note(waiting)
+    gone = []
+    for _ in range(5_000):
+        bell = Bell(1_000.0)
+        agenda.note(bell)
+        bell.times.clear()
+        gone.append(weakref.ref(bell))
+    del bell
+    gc.collect()
+    assert sum(one() is not None for one in gone) < 2_000
+    agenda.wake(1_000.0)
+    assert waiting.woken == [1_000.0]
 
 
 def test_patience_is_64_times_t1() -> None:

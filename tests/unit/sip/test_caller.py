@@ -363,6 +363,24 @@ def test_a_late_answer_after_487_is_still_hung_up() -> None:
         talk.answers(bye, 200)
 
 
+def test_a_hang_up_that_outlives_its_call_comes_to_its_end_without_harm() -> None:
+    with Conversation() as talk:
+        _, invite = talk.calls(plan(credentials=ALICE))
+        talk.answers(invite, 486)
+        talk.expects("ACK")
+        talk.hears(Failed)
+        talk.answers(invite, 200, tag="late")
+        _, bye = talk.expects("ACK", "BYE")
+        talk.hears(ExtraAnswer)
+        assert isinstance(bye, Request)
+        talk.waits(20)
+        talk.core.take_sends()
+        talk.answers(bye, 407, headers=(CHALLENGE,))
+        talk.expects("BYE")  # it may take 32 s of its own, when the call is forgotten already
+        talk.waits(40)
+        talk.core.take_sends()
+
+
 def test_a_late_answer_after_timer_b_is_still_hung_up() -> None:
     with Conversation() as talk:
         _, invite = talk.calls()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import replace
 
 import pytest
 from tests.support.sip_talk import ANSWER, OFFER, Conversation, plan, request_from_peer
 
+from callwright.sip.acks import Acks
 from callwright.sip.errors import SipParseError
 from callwright.sip.event import Acked, Answered, ByeDone, Ended, Failed, Invited, ReofferAnswered, Reoffered
 from callwright.sip.headers import Headers
@@ -116,6 +118,25 @@ def test_the_peer_refreshes_and_when_it_stops_we_hang_up() -> None:
         assert bye.headers.get("reason") == 'SIP;cause=408;text="session expired"'
         talk.answers(bye, 200)
         assert talk.hears_one(ByeDone).cause == "nobody refreshed the session"
+
+
+def test_a_forgotten_call_leaves_nothing_for_the_garbage_collector() -> None:
+    def remembered() -> int:
+        return sum(isinstance(one, Acks) for one in gc.get_objects())
+
+    with Conversation() as talk:
+        gc.collect()
+        before = remembered()
+        handle, _invite = answered(talk, ("Session-Expires", "600;refresher=uac"))
+        hang_up(talk, handle)
+        gc.disable()
+        try:
+            assert remembered() == before + 1
+            talk.waits(33)
+            assert talk.core.dialogs() == 0
+            assert remembered() == before
+        finally:
+            gc.enable()
 
 
 def test_without_session_expires_in_the_answer_there_is_no_timer() -> None:

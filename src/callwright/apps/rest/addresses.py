@@ -1,4 +1,4 @@
-"""Which addresses pages may live at: a customer's URL must not reach into our own network (ruling 31).
+"""Which addresses pages may live at: a customer's URL must not reach into our own network.
 
 Private, loopback, link-local, shared, multicast and reserved addresses are refused, and so are those that carry one of
 them inside (IPv4 in IPv6, 6to4, Teredo, NAT64). Pure: resolving names is the client's business.

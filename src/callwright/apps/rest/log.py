@@ -2,7 +2,7 @@
 
 One line per event, ``YYYY-MM-DD hh:mm:ss.mmm LEVEL text`` in UTC. Lines are written by one thread, in order; a log
 that cannot be written never disturbs the call. While the instance runs the file has the name of its start; at the end
-it gets the name of its stop as well (ruling 5).
+it gets the name of its stop as well.
 """
 
 from __future__ import annotations
@@ -134,9 +134,11 @@ class InstanceLog:
             os.close(file)
 
     def _link(self, stop_name: str) -> None:
+        if stop_name == self.name:  # it stopped in the second it began in
+            return
         target = self._folder / stop_name
         try:
-            with contextlib.suppress(FileExistsError):  # it stopped in the second it began in
+            with contextlib.suppress(FileExistsError):
                 os.link(self.path, target)
         except FileNotFoundError:
             if self.path.exists():  # the first log that ends on its day

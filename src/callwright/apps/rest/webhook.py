@@ -1,7 +1,7 @@
 """Ask the pages of customers' web applications over HTTP (docs/reference/rest-applications.md, the HTTP request).
 
 ``PageClient`` is shared by all instances; each instance asks through its own ``PageSession``, which keeps its cookies.
-A request is repeated only when no byte of it can have been sent (ruling 24): every request has a connection of its
+A request is repeated only when no byte of it can have been sent: every request has a connection of its
 own, because on a reused one nobody can tell. Where a request may go is decided at connect time, on the very address
 that is connected to, redirects included.
 """
@@ -34,7 +34,7 @@ from callwright.apps.rest.addresses import AddressPolicy
 from callwright.apps.rest.document import MAX_RESPONSE_BYTES
 from callwright.apps.rest.exchange import ExchangeFailed, HeadersFound, exchange, request_bytes
 from callwright.apps.rest.fields import url_fault
-from callwright.apps.rest.media_cache import MAX_MEDIA_BYTES, MediaCache, freshness_of
+from callwright.apps.rest.media_cache import MAX_MEDIA_BYTES, Entry, MediaCache, freshness_of
 from callwright.apps.rest.pages import shown_url
 from callwright.apps.rest.problem import Problem, ProblemKind
 
@@ -219,18 +219,28 @@ class PageSession:
 
     async def fetch_sound(self, url: str) -> str:
         """Return the path of a local copy of the sound that a page delivers, from the cache while it is fresh."""
-        async with self._client.cache.entry(f"{self._cache_scope} {url}") as entry:
-            now = monotonic()
-            if entry.is_fresh(now):
-                return entry.path
-            answer = await self._exchange("GET", url, info=None, headers=entry.conditions(), max_bytes=MAX_MEDIA_BYTES)
-            freshness = freshness_of(answer.headers)
-            if answer.status == 304 and entry.exists:
-                entry.renew(now, freshness)
-                return entry.path
-            if answer.status != 200:
-                raise _problem("GET", url, f"status {answer.status}")
-            return await entry.store(answer.body, now, freshness)
+        key, limit_s = f"{self._cache_scope} {url}", self._client.total_timeout_s
+        try:
+            async with asyncio.timeout(limit_s) as waiting, self._client.cache.entry(key) as entry:
+                waiting.reschedule(None)
+                return await self._sound(url, entry)
+        except TimeoutError as error:
+            # Behind a page that never answers each call would wait for all those before it to give up.
+            raise _problem("GET", url, f"others wait for it, too, and had no answer within {limit_s:g} s") from error
+
+    async def _sound(self, url: str, entry: Entry) -> str:
+        """Return the path of a sound whose place in the cache we hold."""
+        now = monotonic()
+        if entry.is_fresh(now):
+            return entry.path
+        answer = await self._exchange("GET", url, info=None, headers=entry.conditions(), max_bytes=MAX_MEDIA_BYTES)
+        freshness = freshness_of(answer.headers)
+        if answer.status == 304 and entry.exists:
+            entry.renew(now, freshness)
+            return entry.path
+        if answer.status != 200:
+            raise _problem("GET", url, f"status {answer.status}")
+        return await entry.store(answer.body, now, freshness)
 
     async def _exchange(
         self, method: Method, url: str, *, info: bytes | None, headers: Mapping[str, str], max_bytes: int

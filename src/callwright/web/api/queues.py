@@ -57,7 +57,7 @@ def lengths_by_name(c: Connection, account_id: AccountId) -> list[tuple[str, int
 async def _service_asked_about(request: Request, edge: Edge) -> Service:
     """Return the outbound service named in the path; raise 404 for one that is not there, or not the asker's.
 
-    A service's own password opens its own queue only: the others are unknown to it (ruling 17).
+    A service's own password opens its own queue only: the others are unknown to it.
     """
     asker = await either_asking(request, edge)
     name = request.path_params["service_name"]

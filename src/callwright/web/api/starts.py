@@ -99,7 +99,7 @@ async def service_status(request: Request, edge: Edge) -> Response:
 
 
 async def job_status(request: Request, edge: Edge) -> Response:
-    """Answer what a ``unique_id`` started; the documented misspelling and one trailing comma are fine (ruling 9)."""
+    """Answer what a ``unique_id`` started; the documented misspelling and one trailing comma are fine."""
     account = await account_asking(request, edge)
     parameters = await parameters_of(request, edge)
     given = parameters.required("unique_id", "unqiue_id")

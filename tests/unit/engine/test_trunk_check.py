@@ -1,0 +1,39 @@
+"""What the look at a trunk says of one that never answers OPTIONS."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from callwright.engine import trunk_check
+from callwright.engine.trunk_check import Verdict, examine
+from callwright.engine.trunk_line import open_line
+from callwright.engine.trunk_link import TrunkLink
+from callwright.engine.trunk_setup import Trunk
+from callwright.sip.ask import AskPlan
+from callwright.sip.event import AskDone
+from callwright.sip.way import Target, Way
+
+
+class SilentLink(TrunkLink):
+    def __init__(self) -> None:
+        """Need no socket: nothing is sent."""
+
+    async def locate(self, trunk: Trunk) -> list[Target]:
+        return [Target(host=trunk.host, port=5060, way=Way())]
+
+    async def ask(self, plan: AskPlan) -> AskDone:
+        await asyncio.Event().wait()
+        raise AssertionError("nobody answers")
+
+
+@pytest.mark.parametrize(("check_every_s", "verdict"), [(30.0, Verdict.BAD), (0.0, Verdict.NOTE)])
+def test_silence_is_a_fault_only_of_a_trunk_whose_health_is_checked(
+    monkeypatch: pytest.MonkeyPatch, check_every_s: float, verdict: Verdict
+) -> None:
+    monkeypatch.setattr(trunk_check, "CHECK_TIMEOUT_S", 0.01)
+    trunk = Trunk(name="carrier", host="192.0.2.9", check_every_s=check_every_s)
+    line = open_line(trunk, contact="192.0.2.1:5060", chance=lambda: 0.5, now=0.0)
+    found = asyncio.run(examine(line, SilentLink(), domain="us.example", epoch=0.0))
+    assert [each.verdict for each in found if "No answer" in each.text] == [verdict]
