@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import sys
+from inspect import signature
 from itertools import dropwhile
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def main(wanted: list[str]) -> int:
         for name, about in found.items():
             print(f"{name:<20} {about}")
         return 0
-    options = list(dropwhile(lambda word: not word.startswith("--"), wanted))
+    options = list(dropwhile(lambda word: not word.startswith("-"), wanted))
     wanted = wanted[: len(wanted) - len(options)]
     names = list(found) if wanted == ["all"] else wanted
     if unknown := [name for name in names if name not in found]:
@@ -40,10 +41,15 @@ def main(wanted: list[str]) -> int:
     for name in names:
         print(name)
         measurement = importlib.import_module(f"bench.{name}")
-        if options:
-            measurement.run(options)
-        else:
+        if not options:
             measurement.run()
+        elif signature(measurement.run).parameters:
+            measurement.run(options)
+        elif options in (["--help"], ["-h"]):
+            print(measurement.__doc__)
+        else:
+            print(f"{name} takes no options: {' '.join(options)}", file=sys.stderr)
+            return 2
     return 0
 
 

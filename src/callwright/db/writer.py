@@ -36,6 +36,8 @@ T = TypeVar("T")
 MAX_GROUP = 512  # bounds how long the first write of a group waits for the last one
 MAX_VISIT = 32  # brief writes the event loop runs before it turns to something else
 LINGER_S = 0.002  # under load, how long brief writes wait for others to share their commit
+LOAD_WINDOW_S = 0.1
+LOAD_COMMITS = 20  # so many in a window are load; the few of one call on an idle node follow each other at once
 VISIT_PATIENCE_S = 0.05  # an event loop that does not come to brief writes for so long leaves them to the thread
 
 
@@ -96,6 +98,21 @@ class _Visit:
             self._done.set()
 
 
+@dataclass(slots=True)
+class _Load:
+    """Whether the last window had many commits."""
+
+    is_high: bool = False
+    since: float = 0.0
+    commits: int = 0
+
+    def committed(self, now: float) -> None:
+        if now >= self.since + LOAD_WINDOW_S:
+            self.is_high = self.commits >= LOAD_COMMITS and now < self.since + 2 * LOAD_WINDOW_S
+            self.since, self.commits = now, 0
+        self.commits += 1
+
+
 class Writer:
     """Owns the writing connection and its thread, from construction to ``close``."""
 
@@ -143,10 +160,11 @@ class Writer:
 
     def _run(self) -> None:
         stopping, told_at = False, 0.0
+        load = _Load()
         while not stopping:
             group: list[_Write] = []
             item = self._queue.get()
-            if item is not None and item.brief and time.monotonic() < told_at + LINGER_S:
+            if item is not None and item.brief and load.is_high and time.monotonic() < told_at + LINGER_S:
                 time.sleep(LINGER_S)
             while item is not None:
                 group.append(item)
@@ -160,6 +178,7 @@ class Writer:
             if group:
                 self._write(group)
                 told_at = time.monotonic()
+                load.committed(told_at)
         if self._connection is not None:
             self._connection.close()
 

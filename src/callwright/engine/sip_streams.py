@@ -238,6 +238,10 @@ class Streams:
             )
         else:
             _, connection = await self._loop.create_connection(make, sock=connected, ssl=context, server_hostname=name)
+        if connection.transport.get_extra_info("sockname")[:2] == connection.peer:
+            # The kernel may give a connection on this machine the very port it is to lead to: then it leads to itself.
+            connection.transport.abort()
+            raise ConnectionRefusedError("nobody listens there")
         return connection
 
     # --- what connections report -------------------------------------------------------------------------------------

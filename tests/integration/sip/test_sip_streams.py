@@ -77,6 +77,28 @@ def test_a_call_by_tcp_uses_one_connection(host: str) -> None:
     run(story)
 
 
+def test_a_connection_that_the_kernel_leads_back_to_itself_reaches_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story() -> None:
+        loop = asyncio.get_running_loop()
+        connect = loop.create_connection
+
+        async def from_the_same_port(make: Any, host: str, port: int, **more: Any) -> Any:
+            return await connect(make, host, port, local_addr=(host, port), **more)
+
+        with socket.socket() as probe:
+            probe.bind((HOST, 0))
+            closed: int = probe.getsockname()[1]
+        async with sip_socket() as (near, ear):
+            monkeypatch.setattr(loop, "create_connection", from_the_same_port)
+            near.core.invite(plan((HOST, closed)), now())
+            near.pump()
+            failed = await ear.next(Failed)
+            assert (failed.code, failed.local) == (503, True)
+            await until(lambda: near._streams.count == 0)
+
+    run(story)
+
+
 def test_a_call_by_udp_over_ipv6() -> None:
     async def story() -> None:
         async with sip_socket(host="::1") as (near, ear), sip_socket(host="::1") as (far, far_ear):
