@@ -100,17 +100,22 @@ class _Visit:
 
 @dataclass(slots=True)
 class _Load:
-    """Whether the last window had many commits."""
+    """How closely commits follow each other: whether it pays to wait for others to share the next one."""
 
-    is_high: bool = False
-    since: float = 0.0
-    commits: int = 0
+    _high: bool = False
+    _window_began: float = 0.0
+    _commits: int = 0
+    _last: float = 0.0
 
     def committed(self, now: float) -> None:
-        if now >= self.since + LOAD_WINDOW_S:
-            self.is_high = self.commits >= LOAD_COMMITS and now < self.since + 2 * LOAD_WINDOW_S
-            self.since, self.commits = now, 0
-        self.commits += 1
+        if now >= self._window_began + LOAD_WINDOW_S:
+            self._high = self._commits >= LOAD_COMMITS and now < self._window_began + 2 * LOAD_WINDOW_S
+            self._window_began, self._commits = now, 0
+        self._commits += 1
+        self._last = now
+
+    def pays_to_linger(self, now: float) -> bool:
+        return self._high and now < self._last + LINGER_S
 
 
 class Writer:
@@ -159,12 +164,11 @@ class Writer:
             self._queue.put(write)
 
     def _run(self) -> None:
-        stopping, told_at = False, 0.0
-        load = _Load()
+        stopping, load = False, _Load()
         while not stopping:
             group: list[_Write] = []
             item = self._queue.get()
-            if item is not None and item.brief and load.is_high and time.monotonic() < told_at + LINGER_S:
+            if item is not None and item.brief and load.pays_to_linger(time.monotonic()):
                 time.sleep(LINGER_S)
             while item is not None:
                 group.append(item)
@@ -177,8 +181,7 @@ class Writer:
             stopping = item is None
             if group:
                 self._write(group)
-                told_at = time.monotonic()
-                load.committed(told_at)
+                load.committed(time.monotonic())
         if self._connection is not None:
             self._connection.close()
 
