@@ -373,10 +373,11 @@ class _Instance:
         )
 
     async def _leave(self) -> None:
-        if self._moving:
+        try:
             await asyncio.gather(*self._moving)
-        await self._application.drop_notifications()
-        await self._journal.log.close(self._stop_name)
+            await self._application.drop_notifications()
+        finally:
+            await self._journal.log.close(self._stop_name)
 
     # --- words
 
