@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from callwright.cli.options import Data, node_link
+from callwright.cli.options import Data, given, node_link
 
 
 def rules(
@@ -32,17 +32,16 @@ def rules(
     data: Data = None,
 ) -> None:
     """Show what an account may call and spend and what it has spent; options change it."""
-    given: dict[str, object] = {
-        "allow_premium": allow_premium,
-        "allow_unknown": allow_unknown,
-        "allowed_prefixes": None if allow is None else [prefix for prefix in allow if prefix],
-        "blocked_prefixes": None if block is None else [prefix for prefix in block if prefix],
-        "daily_cap": daily_cap,
-        "credit": credit,
-        "add_credit": add_credit,
-        "max_price": max_price,
-    }
-    changes = {name: value for name, value in given.items() if value is not None}
+    changes = given(
+        allow_premium=allow_premium,
+        allow_unknown=allow_unknown,
+        allowed_prefixes=None if allow is None else [prefix for prefix in allow if prefix],
+        blocked_prefixes=None if block is None else [prefix for prefix in block if prefix],
+        daily_cap=daily_cap,
+        credit=credit,
+        add_credit=add_credit,
+        max_price=max_price,
+    )
     link = node_link(data)
     if changes:
         found = link.post("/accounts/rules", {"account": username, **changes})

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from callwright.cli.options import Data, node_link
+from callwright.cli.options import Data, given, node_link
 from callwright.cli.tables import show_table
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -26,14 +26,14 @@ def add(
     data: Data = None,
 ) -> None:
     """Add an account and print its API Access Key, which is shown only now."""
-    body: dict[str, object] = {"username": username, "type": kind}
-    if max_cps is not None:
-        body["max_cps"] = max_cps
-    if max_running is not None:
-        body["max_running"] = max_running
-    if caller_id:
-        body["caller_ids"] = "any" if caller_id == ["any"] else caller_id
-    answer = node_link(data).post("/accounts", body)
+    wanted = given(
+        username=username,
+        type=kind,
+        max_cps=max_cps,
+        max_running=max_running,
+        caller_ids="any" if caller_id == ["any"] else caller_id or None,
+    )
+    answer = node_link(data).post("/accounts", wanted)
     account = answer["account"]
     typer.echo(f"account         {account['username']} ({account['type']}, {account['max_cps']:g} starts/s)")
     typer.echo(f"user name       {account['cloud_id']}/{account['username']}")

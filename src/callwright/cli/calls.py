@@ -16,7 +16,7 @@ import typer
 
 from callwright.cli import remote, wishes
 from callwright.cli.node_link import NodeLink, NodeRefused
-from callwright.cli.options import Account, Data, node_link
+from callwright.cli.options import Account, Data, given, node_link
 from callwright.cli.watching import line_printer, watch
 from callwright.client import ApplicationStatus, Call, Status
 
@@ -69,9 +69,8 @@ def call(
     if unique_id is not None:
         raise typer.BadParameter("is for --url: the node of this machine is asked once", param_hint="--unique-id")
     link = node_link(data)
-    whose = {} if account is None else {"account": account}
     started_at = time.time()
-    reference = link.post("/call", {"service": service, **whose, **wanted.members()})["reference"]
+    reference = link.post("/call", given(service=service, account=account) | wanted.members())["reference"]
     typer.echo(reference)
     if not follow:
         return
@@ -92,12 +91,12 @@ def status(
     cloud_id: remote.CloudId = "0-0-0",
 ) -> None:
     """Show the status of starts, and the records of those that are over."""
-    if url is None:
+    far = remote.key_client(url, account=account, secret=secret, cloud_id=cloud_id)
+    if far is None:
         link = node_link(data)
         found = msgspec.convert(link.get("/starts", {"references": "/".join(references)}), dict[str, Status])
         records: Callable[[str], ApplicationStatus] = partial(_records, link)
     else:
-        far = remote.client(url, account=account, cloud_id=cloud_id, key=remote.needed(secret))
         found = far.service_status(*references)
         records = far.application_status
     _show(found)
@@ -117,11 +116,11 @@ def cancel(
     cloud_id: remote.CloudId = "0-0-0",
 ) -> None:
     """Cancel starts that nobody was dialled for yet; exit code 1 when one could not be cancelled."""
+    far = remote.key_client(url, account=account, secret=secret, cloud_id=cloud_id)
     answers: dict[str, str]
-    if url is None:
+    if far is None:
         answers = node_link(data).post("/cancel", {"references": references})
     else:
-        far = remote.client(url, account=account, cloud_id=cloud_id, key=remote.needed(secret))
         answers = far.service_cancel(*references)
     for reference, answer in answers.items():
         typer.echo(f"{reference}  {answer}")
@@ -138,11 +137,11 @@ def job(
     cloud_id: remote.CloudId = "0-0-0",
 ) -> None:
     """Show what a unique_id started."""
-    if url is None:
-        whose = {} if account is None else {"account": account}
-        _show(node_link(data).get("/job", {"unique_id": unique_id, **whose}))
+    far = remote.key_client(url, account=account, secret=secret, cloud_id=cloud_id)
+    if far is None:
+        _show(node_link(data).get("/job", given(unique_id=unique_id, account=account)))
     else:
-        _show(remote.client(url, account=account, cloud_id=cloud_id, key=remote.needed(secret)).job_status(unique_id))
+        _show(far.job_status(unique_id))
 
 
 def _records(link: NodeLink, instance: str) -> ApplicationStatus:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from callwright.cli.options import Data, node_link
+from callwright.cli.options import Data, given, node_link
 from callwright.cli.tables import show_table
 from callwright.values.times import datetime_text
 
@@ -34,13 +34,13 @@ def running(data: Data = None) -> None:
 
 def pause(account: Account = None, service: Service = None, data: Data = None) -> None:
     """Dial nobody more: for one service, one account, or at all. Running calls go on, starts wait in their queues."""
-    done = node_link(data).post("/pause", _what(account, service))
+    done = node_link(data).post("/pause", given(account=account, service=service))
     typer.echo(f"{done['name']}: {'paused' if done['changed'] else 'was paused already'}")
 
 
 def resume(account: Account = None, service: Service = None, data: Data = None) -> None:
     """End a pause: of one service, of one account, or the one of everything."""
-    done = node_link(data).post("/resume", _what(account, service))
+    done = node_link(data).post("/resume", given(account=account, service=service))
     typer.echo(f"{done['name']}: {'resumed' if done['changed'] else 'was not paused'}")
     _show_paused(done["paused"])
 
@@ -52,10 +52,6 @@ def hangup(
     """Hang up one running call. Its start ends with return code -80 and is not tried again."""
     ended = node_link(data).post("/hang_up", {"name": name})
     typer.echo(f"{ended['application_instance_id']}: hanging up")
-
-
-def _what(account: str | None, service: str | None) -> dict[str, object]:
-    return {key: value for key, value in (("account", account), ("service", service)) if value is not None}
 
 
 def _state(call: dict[str, Any], now: float) -> str:

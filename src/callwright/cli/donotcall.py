@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from callwright.cli.options import Account, Data, node_link
+from callwright.cli.options import Account, Data, given, node_link
 from callwright.cli.tables import show_table
 from callwright.cli.text_files import read_text, refuse_problems
 
@@ -44,8 +44,7 @@ def list_numbers(
     data: Data = None,
 ) -> None:
     """List the numbers, in the order of their digits."""
-    query = {"account": account, "after": after}
-    found = node_link(data).get("/do_not_call", {name: text for name, text in query.items() if text is not None})
+    found = node_link(data).get("/do_not_call", given(account=account, after=after))
     rows = [
         (entry["number"], f"{datetime.fromtimestamp(entry['added_at'], UTC):%Y-%m-%d %H:%M:%S}", entry["note"])
         for entry in found["entries"]

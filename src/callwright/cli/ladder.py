@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -46,11 +45,10 @@ def ladder(
     calls = _calls(node_link(data), of)
     messages: list[KeptMessage] = []
     for call in calls:
-        kept = [_message(call["call_id"], each) for each in call["messages"]]
-        messages += kept
+        messages += call["messages"]
         if pcap is None or full:
-            _show(call, kept, full=full)
-    if pcap is not None:
+            _show(call, full=full)
+    if pcap is not None and messages:
         _write(pcap, sorted(messages, key=lambda message: message.at))
     if not messages:
         raise NodeRefused(
@@ -59,6 +57,7 @@ def ladder(
 
 
 def _calls(link: NodeLink, of: str) -> list[dict[str, Any]]:
+    """Return the calls that are meant with what the node tells of them, each with its ``messages`` read."""
     try:
         calls: list[dict[str, Any]] = link.get("/ladder", {"of": of})["calls"]
     except NoNode:
@@ -70,12 +69,10 @@ def _calls(link: NodeLink, of: str) -> list[dict[str, Any]]:
         except OSError as problem:
             raise NoAccess(f"{folder} cannot be read: {problem.strerror}") from problem
         return [{"call_id": of, "to": "", "hangup_cause": "", "is_over": True, "messages": kept}]
-    return calls
+    return [call | {"messages": [_message(call["call_id"], told) for told in call["messages"]]} for call in calls]
 
 
-def _message(call: str, told: dict[str, Any] | KeptMessage) -> KeptMessage:
-    if isinstance(told, KeptMessage):
-        return told
+def _message(call: str, told: dict[str, Any]) -> KeptMessage:
     return KeptMessage(
         call,
         told["wire"],
@@ -90,19 +87,16 @@ def _message(call: str, told: dict[str, Any] | KeptMessage) -> KeptMessage:
     )
 
 
-def _show(call: dict[str, Any], messages: list[KeptMessage], *, full: bool) -> None:
+def _show(call: dict[str, Any], *, full: bool) -> None:
     to = f" to {call['to']}" if call["to"] else ""
     end = "" if call["is_over"] else ", not over yet"
     cause = f", {call['hangup_cause']}" if call["hangup_cause"] else end
     typer.echo(f"call {call['call_id']}{to}{cause}")
-    for line in draw(messages, full=full):
+    for line in draw(call["messages"], full=full):
         typer.echo(line)
 
 
-def _write(path: Path, messages: Iterable[KeptMessage]) -> None:
-    messages = list(messages)
-    if not messages:
-        return
+def _write(path: Path, messages: list[KeptMessage]) -> None:
     try:
         with path.open("wb") as file:
             file.writelines(capture(messages))

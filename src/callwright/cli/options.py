@@ -1,16 +1,18 @@
-"""What several commands take in the same way: the data folder and the configuration file."""
+"""What several commands take in the same way: the data folder, the configuration file, the account, secrets."""
 
 from __future__ import annotations
 
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
 from callwright.cli.node_link import NodeLink
 from callwright.config.load import load_settings
+
+T = TypeVar("T")
 
 Data = Annotated[
     Path | None,
@@ -41,3 +43,8 @@ def secret_text(given: str) -> str:
         answer: str = typer.prompt("password", hide_input=True)
         return answer
     return sys.stdin.readline().rstrip("\r\n")
+
+
+def given(**fields: T | None) -> dict[str, T]:
+    """Return the fields that were given: the node knows what is usual for the others."""
+    return {name: value for name, value in fields.items() if value is not None}

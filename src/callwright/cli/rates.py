@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from callwright.cli.options import Data, node_link
+from callwright.cli.options import Data, given, node_link
 from callwright.cli.tables import show_table
 from callwright.cli.text_files import read_text, refuse_problems
 from callwright.values.errors import RequestError
@@ -34,8 +34,7 @@ def show(
     data: Data = None,
 ) -> None:
     """Show the rate card in force for an account, or the default one."""
-    query = {"account": account, "number": number, "after": after}
-    found = node_link(data).get("/rates", {name: text for name, text in query.items() if text is not None})
+    found = node_link(data).get("/rates", given(account=account, number=number, after=after))
     typer.echo(f"prices of {found['of']}")
     if number is not None:
         _show_numbers([found["number"]])
@@ -77,22 +76,20 @@ def set_rates(
     data: Data = None,
 ) -> None:
     """Change prices; what is not named stays. Calls that are up keep the prices they began with."""
-    body: dict[str, object] = {
-        "account": account,
-        "platform": platform,
-        "pstn": pstn,
-        "tollfree": tollfree,
-        "tts": tts,
-        "tts_neural": tts_neural,
-    }
-    if tollfree_prefix is not None:
-        body["tollfree_prefixes"] = [each for each in tollfree_prefix if each]
-    if feature:
-        body["features"] = dict(map(_feature, feature))
+    changes = given(
+        account=account,
+        platform=platform,
+        pstn=pstn,
+        tollfree=tollfree,
+        tts=tts,
+        tts_neural=tts_neural,
+        tollfree_prefixes=None if tollfree_prefix is None else [each for each in tollfree_prefix if each],
+        features=dict(map(_feature, feature)) if feature else None,
+    )
     if prefix is not None:
         if price is None:
             raise RequestError("--prefix needs --price")
-        body["number"] = {
+        changes["number"] = {
             "prefix": prefix.removeprefix("+"),
             "price": price,
             "first_s": first,
@@ -101,7 +98,7 @@ def set_rates(
             "fee": fee,
             "tollfree": is_tollfree,
         }
-    node_link(data).post("/rates", {name: value for name, value in body.items() if value is not None})
+    node_link(data).post("/rates", changes)
     show(account=account, data=data)
 
 

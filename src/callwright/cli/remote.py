@@ -27,6 +27,11 @@ Secret = Annotated[
 CloudId = Annotated[str, typer.Option("--cloud-id", help="With --url: the cloud id of that node.")]
 
 
+def key_client(url: str | None, *, account: str | None, secret: str | None, cloud_id: str) -> Client | None:
+    """Return the client of the node at ``url``, with the account's key; None when the node of this machine is meant."""
+    return None if url is None else client(url, account=account, cloud_id=cloud_id, key=needed(secret))
+
+
 def client(url: str, *, account: str | None, cloud_id: str, key: str | None = None) -> Client:
     """Return the typed client; raise ``BadParameter`` for what it needs and was not given."""
     if account is None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from callwright.cli.options import Account, Data, node_link, secret_text
+from callwright.cli.options import Account, Data, given, node_link, secret_text
 from callwright.cli.tables import show_table
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -34,22 +34,23 @@ def add(
     data: Data = None,
 ) -> None:
     """Add an outbound service and print what clients need to start it."""
-    given = {
-        "account": account,
-        "password": None if password is None else secret_text(password),
-        "first_page": first_page,
-        "final_page": final_page,
-        "error_page": error_page,
-        "application_parameters": parameters,
-        "tts_voice": voice,
-        "max_cps": max_cps,
-        "max_running": max_running,
-        "ring_timeout_s": ring_timeout,
-        "application": "uas" if uas is not None else "rest",
-        "uas_application_name": uas,
-    }
+    wanted = given(
+        name=name,
+        account=account,
+        password=None if password is None else secret_text(password),
+        first_page=first_page,
+        final_page=final_page,
+        error_page=error_page,
+        application_parameters=parameters,
+        tts_voice=voice,
+        max_cps=max_cps,
+        max_running=max_running,
+        ring_timeout_s=ring_timeout,
+        application="uas" if uas is not None else "rest",
+        uas_application_name=uas,
+    )
     link = node_link(data)
-    answer = link.post("/services", {"name": name, **{key: value for key, value in given.items() if value is not None}})
+    answer = link.post("/services", wanted)
     service, node = answer["service"], link.get("/status")
     owner = next(a for a in link.get("/accounts")["accounts"] if a["username"] == service["account"])
     typer.echo(f"service    {service['name']} ({service['application']}) of {service['account']}")
@@ -61,7 +62,7 @@ def add(
 @app.command("list")
 def list_services(account: Account = None, data: Data = None) -> None:
     """List the services."""
-    found = node_link(data).get("/services", {"account": account} if account else None)["services"]
+    found = node_link(data).get("/services", given(account=account or None))["services"]
     rows = [
         (s["name"], s["account"], s["application"], s["first_page"]["url"] if s["first_page"] else "") for s in found
     ]
@@ -71,5 +72,5 @@ def list_services(account: Account = None, data: Data = None) -> None:
 @app.command("show")
 def show(name: str, account: Account = None, data: Data = None) -> None:
     """Show everything about one service as JSON, without its password."""
-    query = {"name": name} | ({"account": account} if account else {})
-    typer.echo(json.dumps(node_link(data).get("/services/show", query)["service"], indent=2))
+    found = node_link(data).get("/services/show", given(name=name, account=account or None))
+    typer.echo(json.dumps(found["service"], indent=2))

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from callwright.cli.options import Data, node_link, secret_text
+from callwright.cli.options import Data, given, node_link, secret_text
 from callwright.cli.tables import show_table
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -54,30 +54,30 @@ def add(
     data: Data = None,
 ) -> None:
     """Add a trunk and begin to use it."""
-    given = {
-        "name": name,
-        "host": host,
-        "port": port,
-        "transport": transport.lower(),
-        "prefixes": prefix,
-        "user": user,
-        "password": secret_text(password),
-        "register": register,
-        "expires_s": expires,
-        "from_user": from_user,
-        "from_domain": from_domain,
-        "assert_identity": assert_identity,
-        "withhold": withhold,
-        "strip": strip,
-        "add": prepend,
-        "plus": plus,
-        "codecs": [each.upper() for each in codec] if codec else None,
-        "max_calls": max_calls,
-        "max_cps": max_cps,
-        "check_every_s": check_every,
-        "enabled": not disabled,
-    }
-    answer = node_link(data).post("/trunks", {key: value for key, value in given.items() if value is not None})
+    wanted = given(
+        name=name,
+        host=host,
+        port=port,
+        transport=transport.lower(),
+        prefixes=prefix or None,
+        user=user,
+        password=secret_text(password),
+        register=register,
+        expires_s=expires,
+        from_user=from_user,
+        from_domain=from_domain,
+        assert_identity=assert_identity,
+        withhold=withhold,
+        strip=strip,
+        add=prepend,
+        plus=plus,
+        codecs=codec or None,
+        max_calls=max_calls,
+        max_cps=max_cps,
+        check_every_s=check_every,
+        enabled=not disabled,
+    )
+    answer = node_link(data).post("/trunks", wanted)
     trunk = answer["trunk"]
     typer.echo(f"trunk {trunk['name']} carries {_carries(trunk)} to {_where(trunk)}")
     typer.echo(f"see what it says: callwright trunk test {trunk['name']}")
@@ -124,28 +124,27 @@ def edit(
     data: Data = None,
 ) -> None:
     """Change a trunk from the next call on; what is not given stays as it was, and calls that are up go on."""
-    given = {
-        "host": host,
-        "port": port,
-        "transport": transport.lower() if transport is not None else None,
-        "prefixes": prefix or None,
-        "user": user,
-        "password": None if password is None else secret_text(password),
-        "register": register,
-        "expires_s": expires,
-        "from_user": from_user,
-        "from_domain": from_domain,
-        "assert_identity": assert_identity,
-        "withhold": withhold,
-        "strip": strip,
-        "add": prepend,
-        "plus": plus,
-        "codecs": codec or None,
-        "max_calls": max_calls,
-        "max_cps": max_cps,
-        "check_every_s": check_every,
-    }
-    changes = {key: value for key, value in given.items() if value is not None}
+    changes = given(
+        host=host,
+        port=port,
+        transport=transport.lower() if transport is not None else None,
+        prefixes=prefix or None,
+        user=user,
+        password=None if password is None else secret_text(password),
+        register=register,
+        expires_s=expires,
+        from_user=from_user,
+        from_domain=from_domain,
+        assert_identity=assert_identity,
+        withhold=withhold,
+        strip=strip,
+        add=prepend,
+        plus=plus,
+        codecs=codec or None,
+        max_calls=max_calls,
+        max_cps=max_cps,
+        check_every_s=check_every,
+    )
     if not changes:
         raise typer.BadParameter("say what shall be different, for example --max-cps 5")
     node_link(data).post("/trunks/edit", {"name": name, **changes})

@@ -29,13 +29,12 @@ from callwright.web import admin_money as money
 from callwright.web import admin_queues as queues
 from callwright.web import admin_trunks as trunks
 from callwright.web.admin_ladder import ladder
-from callwright.web.admin_requests import AdminEdge, body_of
+from callwright.web.admin_requests import AdminEdge, body_of, query_of
 from callwright.web.api.starts import split_references
 from callwright.web.errors import json_answer, problem
 from callwright.web.explain import explain
 from callwright.web.follow import TooSlow
 from callwright.web.frame import Frame, Routes
-from callwright.web.params import Parameters, read_parameters
 from callwright.web.status_words import status_answer
 
 IDLE_S = 0.5  # how long a watch waits for an event before it looks whether the start is over
@@ -183,7 +182,7 @@ async def cancel(request: Request, edge: AdminEdge) -> Response:
 
 async def job(request: Request, edge: AdminEdge) -> Response:
     """``GET /job?unique_id=…``: as ``job_status``, for an account."""
-    asked = _query(request)
+    asked = query_of(request)
     unique_id = asked.required("unique_id")
 
     def read(c: Connection) -> queue.Job | None:
@@ -198,14 +197,14 @@ async def job(request: Request, edge: AdminEdge) -> Response:
 
 async def starts(request: Request, edge: AdminEdge) -> Response:
     """``GET /starts?references=``: as ``service_status``, for the starts of every account."""
-    references = split_references(_query(request).required("references"))
+    references = split_references(query_of(request).required("references"))
     found = await edge.web.db.read(partial(_statuses, references=references))
     return json_answer({reference: status_answer(found.get(reference)) for reference in references})
 
 
 async def application_status(request: Request, edge: AdminEdge) -> Response:
     """``GET /application_status?application_instance_id=``: as the web service, for every account."""
-    instance = InstanceId(_query(request).required("application_instance_id"))
+    instance = InstanceId(query_of(request).required("application_instance_id"))
 
     def read(c: Connection) -> dict[str, object] | None:
         found = (
@@ -226,7 +225,7 @@ async def watch(request: Request, edge: AdminEdge) -> Response:
     Each has ``event``, the name of what happened, and its facts; the last one is ``Over`` with the members of
     ``service_status``. A watcher that does not keep up gets ``Dropped`` as its last line.
     """
-    reference = ServiceReference(_query(request).required("reference"))
+    reference = ServiceReference(query_of(request).required("reference"))
     if not await edge.web.db.read(partial(_statuses, references=[reference])):
         raise problem("404", f"there is no start '{reference[:100]}'")
     return StreamingResponse(_lines(edge, reference), media_type="application/x-ndjson")
@@ -260,7 +259,3 @@ def _statuses(c: Connection, *, references: list[ServiceReference]) -> dict[Serv
     for account in store.list_accounts(c):
         found.update(queue.status(c, account_id=account.id, references=references))
     return found
-
-
-def _query(request: Request) -> Parameters:
-    return read_parameters(request.scope["query_string"], "", b"")

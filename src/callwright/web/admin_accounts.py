@@ -27,9 +27,8 @@ from callwright.accounts.service import (
     Service,
 )
 from callwright.values.errors import RequestError
-from callwright.web.admin_requests import AdminEdge, body_of
+from callwright.web.admin_requests import AdminEdge, body_of, query_of
 from callwright.web.errors import json_answer, problem
-from callwright.web.params import read_parameters
 
 
 class AccountToAdd(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -121,7 +120,7 @@ async def accounts_rotate_key(request: Request, edge: AdminEdge) -> Response:
 
 async def services_list(request: Request, edge: AdminEdge) -> Response:
     """``GET /services?account=``: the services of an account, or of all."""
-    username = read_parameters(request.scope["query_string"], "", b"").one("account")
+    username = query_of(request).one("account")
 
     def read(c: Connection) -> list[dict[str, object]]:
         account = the_account(c, edge.cloud_id, username) if username else None
@@ -136,7 +135,7 @@ async def services_list(request: Request, edge: AdminEdge) -> Response:
 
 async def services_show(request: Request, edge: AdminEdge) -> Response:
     """``GET /services/show?name=&account=``: one outbound service."""
-    parameters = read_parameters(request.scope["query_string"], "", b"")
+    parameters = query_of(request)
     name, username = parameters.required("name"), parameters.one("account")
     account, service = await edge.web.db.read(lambda c: the_service(c, edge.cloud_id, username, name))
     return json_answer({"service": service_object(service, account.username)})

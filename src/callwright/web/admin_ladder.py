@@ -14,10 +14,9 @@ from callwright.records.tables import cdrs
 from callwright.trace.message import KeptMessage
 from callwright.values.errors import OutsideError, RequestError
 from callwright.values.ids import ServiceReference, is_call_id, is_instance_id, is_service_reference
-from callwright.web.admin_requests import AdminEdge
+from callwright.web.admin_requests import AdminEdge, query_of
 from callwright.web.errors import json_answer, problem
 from callwright.web.explain import read_story
-from callwright.web.params import read_parameters
 
 
 async def ladder(request: Request, edge: AdminEdge) -> Response:
@@ -26,7 +25,7 @@ async def ladder(request: Request, edge: AdminEdge) -> Response:
     A message has ``wire`` (its Call-ID), ``at`` (epoch seconds), ``sent``, ``transport``, ``near`` and ``far`` (host
     and port), ``data`` (masked, base64), ``length`` and ``left_out``.
     """
-    of = read_parameters(request.scope["query_string"], "", b"").required("of").strip()
+    of = query_of(request).required("of").strip()
     if edge.messages is None:
         raise RequestError("this node keeps no SIP messages: sip.trace is off")
     found = await edge.web.db.read(lambda c: _calls(c, of))

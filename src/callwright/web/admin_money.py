@@ -28,10 +28,9 @@ from callwright.values.errors import RequestError
 from callwright.values.ids import AccountId
 from callwright.values.money import ZERO, Money
 from callwright.web.admin_accounts import the_account
-from callwright.web.admin_requests import AdminEdge, body_of
+from callwright.web.admin_requests import AdminEdge, body_of, query_of
 from callwright.web.edge import read_body
 from callwright.web.errors import invalid, json_answer
-from callwright.web.params import Parameters, read_parameters
 
 MAX_FILE_BYTES = 32 * 1024 * 1024
 MAX_SHOWN = 1000
@@ -98,7 +97,7 @@ class NumbersToList(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 async def rates_show(request: Request, edge: AdminEdge) -> Response:
     """``GET /rates?account=&number=&after=``: the card in force, and its number rates or that of one number."""
-    asked = _query(request)
+    asked = query_of(request)
     username, number, after = asked.one("account"), asked.one("number"), asked.one("after") or ""
 
     def read(c: Connection) -> dict[str, object]:
@@ -187,7 +186,7 @@ async def rates_remove(request: Request, edge: AdminEdge) -> Response:
 
 async def rules_show(request: Request, edge: AdminEdge) -> Response:
     """``GET /accounts/rules?account=``: what an account may call and spend, and what it has spent."""
-    username = _query(request).one("account")
+    username = query_of(request).one("account")
     now = edge.web.clock()
     return json_answer(await edge.web.db.read(lambda c: _standing(c, the_account(c, edge.cloud_id, username), now=now)))
 
@@ -207,7 +206,7 @@ async def rules_set(request: Request, edge: AdminEdge) -> Response:
 
 async def do_not_call_show(request: Request, edge: AdminEdge) -> Response:
     """``GET /do_not_call?account=&after=``: a page of the list, in the order of the digits."""
-    asked = _query(request)
+    asked = query_of(request)
 
     def read(c: Connection) -> dict[str, object]:
         account = the_account(c, edge.cloud_id, asked.one("account"))
@@ -371,7 +370,3 @@ async def _file(request: Request) -> FileToImport:
         return msgspec.json.decode(await read_body(request, MAX_FILE_BYTES), type=FileToImport)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise invalid("the body", str(error)) from error
-
-
-def _query(request: Request) -> Parameters:
-    return read_parameters(request.scope["query_string"], "", b"")

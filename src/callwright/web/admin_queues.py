@@ -11,10 +11,9 @@ from callwright.accounts import store
 from callwright.outbound import queue
 from callwright.outbound.queue_lengths import lengths
 from callwright.web.admin_accounts import the_service
-from callwright.web.admin_requests import AdminEdge, body_of
+from callwright.web.admin_requests import AdminEdge, body_of, query_of
 from callwright.web.api.queues import purge_queue
 from callwright.web.errors import json_answer
-from callwright.web.params import read_parameters
 
 
 class QueueToPurge(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -38,7 +37,7 @@ async def queues_list(_request: Request, edge: AdminEdge) -> Response:
 
 async def queues_show(request: Request, edge: AdminEdge) -> Response:
     """``GET /queues/show?service=&account=``: the length of one queue."""
-    parameters = read_parameters(request.scope["query_string"], "", b"")
+    parameters = query_of(request)
     name, username = parameters.required("service"), parameters.one("account")
 
     def read(c: Connection) -> dict[str, object]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,15 +13,15 @@ from starlette.requests import Request
 from callwright.engine.trunk_desk import TrunkDesk
 from callwright.trace.recorder import MessageTrace
 from callwright.values.ids import InstanceId
+from callwright.values.misfits import misfit
 from callwright.web.edge import Edge, read_body
 from callwright.web.errors import invalid
 from callwright.web.follow import Broadcaster
+from callwright.web.params import Parameters, read_parameters
 
 T = TypeVar("T")
 
 MAX_ADMIN_BODY_BYTES = 1024 * 1024
-
-_MEMBER = re.compile(r"(.*) - at `\$\.([a-z_]+)`")  # how msgspec names the member at fault
 
 
 class CallDesk(Protocol):
@@ -62,5 +61,10 @@ async def body_of(request: Request, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        said = _MEMBER.fullmatch(str(error))
-        raise (invalid(said[2], said[1]) if said else invalid("the body", str(error))) from error
+        member, reason = misfit(error, kind)
+        raise invalid(member or "the body", reason) from error
+
+
+def query_of(request: Request) -> Parameters:
+    """Return the parameters of a request's query; raise error 0002 when it cannot be read."""
+    return read_parameters(request.scope["query_string"], "", b"")

@@ -12,9 +12,8 @@ from starlette.responses import Response
 from callwright.engine.trunk_desk import TrunkDesk
 from callwright.engine.trunk_fields import TrunkChanges, TrunkFields
 from callwright.values.errors import RequestError
-from callwright.web.admin_requests import AdminEdge, body_of
+from callwright.web.admin_requests import AdminEdge, body_of, query_of
 from callwright.web.errors import json_answer
-from callwright.web.params import read_parameters
 
 
 class TrunkNamed(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -45,7 +44,7 @@ async def trunks_list(_request: Request, edge: AdminEdge) -> Response:
 
 async def trunks_show(request: Request, edge: AdminEdge) -> Response:
     """``GET /trunks/show?name=``."""
-    name = read_parameters(request.scope["query_string"], "", b"").required("name")
+    name = query_of(request).required("name")
     return json_answer({"trunk": _desk(edge).show(name)})
 
 

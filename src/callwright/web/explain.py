@@ -19,11 +19,10 @@ from callwright.records.records import Adr, ApplicationType, Cdr, ErrorRecord
 from callwright.records.tables import cdrs
 from callwright.values.ids import ServiceReference
 from callwright.values.times import datetime_text, rest_log_name
-from callwright.web.admin_requests import AdminEdge
+from callwright.web.admin_requests import AdminEdge, query_of
 from callwright.web.error_catalogue import CATALOGUE
 from callwright.web.errors import json_answer, problem
 from callwright.web.explain_words import advice_on_reason, advice_on_return_code, cause_in_words
-from callwright.web.params import read_parameters
 from callwright.web.status_words import status_text
 
 
@@ -41,7 +40,7 @@ class Story:
 
 async def explain(request: Request, edge: AdminEdge) -> Response:
     """``GET /explain?reference=``: a start of any account, with the meaning of each thing and what to do."""
-    parameters = read_parameters(request.scope["query_string"], "", b"")
+    parameters = query_of(request)
     reference = ServiceReference(parameters.required("reference"))
     story = await edge.web.db.read(lambda c: read_story(c, reference))
     if story is None:
@@ -110,8 +109,9 @@ def _advice(story: Story, now: float) -> tuple[str, str]:
         case StartState.QUEUED:
             return (
                 f"It waits in its queue, at most until {datetime_text(facts.expires_at)} UTC: others of its service "
-                "are before it, or a limit of starts per second or running instances holds it back.",
-                "Wait; callwright queue list shows the queues. To take it back: callwright cancel.",
+                "are before it, a limit of starts per second or running instances holds it back, or it is paused.",
+                "Wait; callwright queue list shows the queues, callwright running what is paused. To take it back: "
+                "callwright cancel.",
             )
         case StartState.CLAIMED:
             return "It is about to be dialled.", ""

@@ -12,6 +12,7 @@ Advice = tuple[str, str]
 """What it means, and what to do."""
 
 _SERVICE = "callwright service show"
+_RULES = "callwright account rules ACCOUNT"
 
 REASONS: dict[Reason, Advice] = {
     Reason.NO_UAS: (
@@ -20,11 +21,12 @@ REASONS: dict[Reason, Advice] = {
     ),
     Reason.SERVICE_DISABLED: (
         "The service was switched off while the start waited.",
-        "Switch the service on, then start again.",
+        "Add another service (callwright service add) and start that one: this one cannot be switched on again.",
     ),
     Reason.INVALID_CALLER_ID: (
         "The caller id in 'from' is not one the account may show to telephone numbers.",
-        "Use one of the account's caller ids (callwright account list), or have this one added.",
+        "Use one of the account's caller ids (callwright account list); they are chosen when the account is added "
+        "(callwright account add --caller-id).",
     ),
     Reason.INVALID_DESTINATION: (
         "The destination was accepted by an earlier version of callwright and means nothing to this one.",
@@ -44,15 +46,15 @@ REASONS: dict[Reason, Advice] = {
     ),
     Reason.PREMIUM_NUMBER: (
         "The destination is a premium rate or shared cost number, and the account does not allow them.",
-        "Have premium numbers allowed for the account, or correct the number.",
+        f"Allow them ({_RULES} --allow-premium), or correct the number.",
     ),
     Reason.UNKNOWN_NUMBER: (
         "No country has such a number, or it belongs to a satellite network; the account does not allow these.",
-        "Correct the number: country code first, without leading 0.",
+        f"Correct the number: country code first, without leading 0; or allow such numbers ({_RULES} --allow-unknown).",
     ),
     Reason.NUMBER_BLOCKED: (
         "The account's lists of allowed and forbidden prefixes do not let this number through.",
-        "Have the lists of the account changed, or do not call this number.",
+        f"Change the lists ({_RULES} with --allow and --block), or do not call this number.",
     ),
     Reason.DO_NOT_CALL: (
         "The number is on the account's do-not-call list.",
@@ -60,11 +62,12 @@ REASONS: dict[Reason, Advice] = {
     ),
     Reason.PRICE_LIMIT: (
         "A minute of this call would cost more than the account allows.",
-        "Have the account's price limit raised, or do not call this number.",
+        f"Raise the limit ({_RULES} --max-price), or do not call this number.",
     ),
     Reason.INSUFFICIENT_BALANCE: (
         "The account's daily cap or credit would be exceeded, counting what running calls may still cost.",
-        "Wait for running calls to end, or have the cap or credit raised, then start again.",
+        f"Wait for running calls to end, or raise what was reached ({_RULES} shows it; --daily-cap or --add-credit), "
+        "then start again.",
     ),
     Reason.QUEUE_PURGED: (
         "The queue of the service was emptied before this start was dialled.",
@@ -72,7 +75,7 @@ REASONS: dict[Reason, Advice] = {
     ),
     Reason.QUEUE_TIME_LIMIT: (
         "The start waited in its queue for as long as a start may.",
-        "Start fewer calls at a time, or raise the starts per second of service and account or calls.queue_limit_s.",
+        "Start fewer calls at a time, or let starts wait longer (calls.queue_limit_s in the settings).",
     ),
     Reason.INTERNAL_ERROR: (
         "The platform failed before anybody was dialled; this is a defect of callwright.",
@@ -82,7 +85,8 @@ REASONS: dict[Reason, Advice] = {
 
 _NO_ROUTE: Advice = (
     "This node has no way to reach the destination.",
-    "Correct the destination; for test numbers run the node with --sandbox.",
+    "Correct the destination, or add a trunk that carries it (callwright trunk add); for test numbers run "
+    "callwright serve --sandbox.",
 )
 _NOT_AVAILABLE: Advice = (
     "This version of callwright accepts this kind of destination but cannot call it.",
@@ -98,7 +102,7 @@ RETURN_CODES: dict[int, str] = {
     return_codes.INVALID_ACTION: "Look in the instance's log which action was refused, and correct the page.",
     return_codes.MEDIA_NOT_AVAILABLE: "Look in the instance's log which sound is missing, and put it where it belongs.",
     return_codes.WRONG_CALL_STATE: "Look in the instance's log which action came at the wrong time.",
-    return_codes.CANCELLED: "Start again if the call is still wanted: the node was stopped in the middle of it.",
+    return_codes.CANCELLED: "Start again if the call is still wanted.",
     return_codes.PLATFORM_RESTARTED: "Decide whether to call again: the telephone may have rung, so callwright "
     "does not.",
 }
