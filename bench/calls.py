@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.ceilings import sqlite_commits_per_second
-from bench.processes import cpu_seconds
+from bench.processes import cpu_parts, cpu_seconds
 from bench.scene import Scene, scene
 from bench.sipp import SIPP, peer
 
@@ -89,6 +89,7 @@ class Campaign:
             parts = {"node": [around.node.pid], "media workers": around.workers, "far end": [around.far_end.pid]}
             parts |= {"page server": [around.pages.pid], "load generator": [os.getpid()]}
             before = {name: sum(map(cpu_seconds, pids)) for name, pids in parts.items()}
+            kernel = cpu_parts(around.node.pid)[1]
             began = time.time()
             if self._wish.profile is not None:
                 self._profile(around.node.pid)
@@ -96,7 +97,8 @@ class Campaign:
                 pass
             around.until_over(WARM_UP + self._calls)
             spent = {name: sum(map(cpu_seconds, pids)) - before[name] for name, pids in parts.items()}
-            self._show(around, began, spent)
+            kernel = cpu_parts(around.node.pid)[1] - kernel
+            self._show(around, began, spent, kernel)
             asked = around.pages.finish()
             succeeded, failed = around.far_end.finish()
         total = WARM_UP + self._calls
@@ -108,7 +110,7 @@ class Campaign:
         command = ["py-spy", "record", "--rate", "200", "--format", "raw", "--duration", seconds, "--threads", "--gil"]
         subprocess.Popen([*command, "--pid", str(pid), "--output", str(self._wish.profile)], stdout=subprocess.DEVNULL)
 
-    def _show(self, around: Scene, began: float, spent: dict[str, float]) -> None:
+    def _show(self, around: Scene, began: float, spent: dict[str, float], kernel: float) -> None:
         calls = around.rows(
             "SELECT cdrs.initiated_at, cdrs.connected_at, adrs.stopped_at, adrs.exit_status, cdrs.hangup_cause "
             "FROM adrs JOIN cdrs USING (instance_id) WHERE adrs.started_at >= ? ORDER BY cdrs.initiated_at",
@@ -133,6 +135,7 @@ class Campaign:
             print(f"  INVITE to answer p50 {usual:.1f} ms, p99 {late:.1f} ms")
         each = {name: seconds / self._calls * 1000 for name, seconds in spent.items()}
         print("  processor time a call: " + ", ".join(f"{name} {value:.2f} ms" for name, value in each.items()))
+        print(f"  of the node's, {kernel / self._calls * 1000:.2f} ms in the kernel")
         total = sum(each.values())
         print(f"  in all {total:.2f} ms a call: 2 cores are full at {2000 / total:.0f} calls a second", end="")
         print(f", one core with the node alone at {1000 / each['node']:.0f}")

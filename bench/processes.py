@@ -43,8 +43,13 @@ def sockets(pid: int) -> int:
 
 def cpu_seconds(pid: int) -> float:
     """Return the processor time a running process has used so far."""
+    return sum(cpu_parts(pid))
+
+
+def cpu_parts(pid: int) -> tuple[float, float]:
+    """Return the processor time a running process has used so far, in seconds: its own, and the kernel's for it."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
+    return int(fields[11]) / _TICKS, int(fields[12]) / _TICKS
 
 
 def children(pid: int) -> list[int]:

@@ -27,6 +27,8 @@ def writer_engine(path: Path, box: SecretBox) -> Engine:
         raw.execute("PRAGMA journal_mode = WAL")
         raw.execute("PRAGMA synchronous = FULL")
         raw.execute("PRAGMA foreign_keys = ON")
+        # Savepoints keep the pages they change: by default in a temporary file, made and deleted for each transaction.
+        raw.execute("PRAGMA temp_store = MEMORY")
         return raw
 
     engine = create_engine("sqlite://", creator=connect, poolclass=NullPool, execution_options=box.execution_options)
