@@ -16,8 +16,8 @@ from callwright.engine.trunk_setup import KNOWN_CODECS
 from callwright.engine.trunks import Passage
 from callwright.media import offer_answer
 from callwright.media.codec import Codec
-from callwright.sip.caller import InvitePlan
 from callwright.sip.headers import header_value
+from callwright.sip.invite_plan import InvitePlan
 from callwright.values.destination import Destination
 from callwright.values.errors import PeerError
 from callwright.values.outcome import Outcome
@@ -123,6 +123,12 @@ class Attempt:
             raise UnusableSound(str(problem)) from problem
         self._version += 1
         return answer.body
+
+    def describe(self, offer: bytes) -> bytes:
+        """Return what to answer to an INVITE or UPDATE: our answer to its offer, or an offer of ours where it has none
+        (its answer comes with the ACK). Raise ``UnusableSound``.
+        """
+        return self.take_offer(offer) if offer else self.offer()
 
     def forget_early(self) -> None:
         """Another trunk is asked: what telephones behind the one before offered means nothing any more."""

@@ -7,20 +7,27 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
+import structlog
+
+from callwright.engine.attempt import Attempt
 from callwright.engine.caller_identity import from_uri
 from callwright.engine.interface import CallFacts, CallFailed, CallOrder, Refusal
+from callwright.engine.outcomes import retry_after
 from callwright.engine.routes import Route, Routes, TrunkRoute
 from callwright.engine.sip_socket import SipSocket
 from callwright.engine.trunk_identity import dress
 from callwright.engine.trunk_link import credentials_of
 from callwright.engine.trunk_setup import Trunk
 from callwright.engine.trunks import Passage
-from callwright.sip.caller import InvitePlan, check_plan
 from callwright.sip.errors import UnsafeText
+from callwright.sip.event import Failed
 from callwright.sip.headers import header_value, safe_pairs
+from callwright.sip.invite_plan import InvitePlan, check_plan
 from callwright.sip.uri import parse_sip_uri
 from callwright.sip.way import Target, Transport, Way
 from callwright.values.outcome import EndedBy, Outcome, failed_outcome
+
+log = structlog.get_logger()
 
 _LONGEST_INVITE = 32_000  # our choice: longer ones come in so many fragments that hardly a network delivers them
 
@@ -66,6 +73,29 @@ class Planning:
         route = Route(request_uri=worn.request_uri, next_hop=trunk.address, credentials=credentials_of(trunk))
         plan = _plan(route, worn.from_uri, worn.headers, order.ring_timeout_s)
         return replace(plan, from_display=worn.from_display, way=Way(transport=trunk.transport))
+
+    def by_next_trunk(self, attempt: Attempt, event: Failed, *, is_given_up: bool) -> InvitePlan | None:
+        """Return what to send to the next trunk of a call that its trunk could not carry; None when there is none, or
+        nothing may be sent any more. The trunk is told of the failure either way.
+        """
+        passage = attempt.passage
+        if passage is None:
+            return None
+        is_settled = attempt.rang or bool(attempt.trail.followed) or is_given_up
+        if not passage.fails(event.code, local=event.local, rang=is_settled, retry_after_s=retry_after(event)):
+            return None
+        try:
+            plan = self.by_trunk(attempt.order, passage.trunk)
+        except UnsafeText as problem:
+            log.warning(
+                f"A trunk could not be tried: {problem}",
+                action="trunk_left_out",
+                call=attempt.order.call_id,
+                trunk=passage.trunk.name,
+            )
+            return None
+        attempt.call.facts.remote = passage.trunk.authority
+        return plan
 
     async def _located(self, plan: InvitePlan, trunk: Trunk, facts: CallFacts) -> InvitePlan:
         """Return the plan with all places the trunk is at; a name nobody knows fails when the INVITE is sent."""

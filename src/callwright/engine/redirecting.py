@@ -11,8 +11,8 @@ from callwright.engine.routes import TEST_NUMBER_PREFIX, Routes
 from callwright.engine.sip_socket import SipSocket
 from callwright.engine.trunk_identity import rewritten
 from callwright.engine.trunk_setup import Trunk
-from callwright.sip.caller import InvitePlan, check_plan
 from callwright.sip.errors import UnsafeText
+from callwright.sip.invite_plan import InvitePlan, check_plan
 from callwright.sip.way import Target
 from callwright.values.destination import parse_destination
 from callwright.values.errors import RequestError

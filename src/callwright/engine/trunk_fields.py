@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,9 +20,9 @@ from callwright.engine.trunk_setup import (
 )
 from callwright.sip.way import Transport
 from callwright.values.errors import RequestError
+from callwright.values.misfits import misfit
 
 _MOST_SECRET = 1000
-_FIELD = re.compile(r"(.*?)(?: - at `\$\.?([a-z_]*)[^`]*`)?")
 
 
 class TrunkFields(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -135,10 +134,11 @@ def _declared(table: Mapping[str, object], where: str, environ: Mapping[str, str
     try:
         written = msgspec.convert(table, type=_Declared)
     except msgspec.ValidationError as problem:
-        said = _FIELD.fullmatch(str(problem))
-        assert said is not None, "the pattern takes any text"
-        field = f"{said[2]}: " if said[2] else ""
-        raise RequestError(f"{where}: {field}{said[1]}", field=f"trunks.{said[2] or ''}".rstrip(".")) from problem
+        field, reason = misfit(problem, _Declared)
+        raise RequestError(
+            f"{where}: {field}: {reason}" if field else f"{where}: {reason}",
+            field=f"trunks.{field}" if field else "trunks",
+        ) from problem
     written.password = _secret(written, where, environ, folder)
     try:
         trunk = written.trunk()

@@ -10,58 +10,27 @@ stays off the hook for a call that ended here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from callwright.sip.auth import Answerer, Credentials
+from callwright.sip.auth import Answerer
+from callwright.sip.cancel import send_cancel
 from callwright.sip.dialog import calling_dialog
-from callwright.sip.endpoint import ALLOW, SDP, SUPPORTED, Endpoint
-from callwright.sip.errors import SipParseError, UnsafeText
+from callwright.sip.endpoint import ALLOW, SUPPORTED, Endpoint
+from callwright.sip.errors import SipParseError
 from callwright.sip.event import Answered, ExtraAnswer, Failed, Provisional, Trying
-from callwright.sip.headers import Headers, clean, clean_pairs, quote, safe, safe_pairs
+from callwright.sip.headers import Headers, clean, clean_pairs, safe, safe_pairs
+from callwright.sip.invite_plan import InvitePlan, check_plan, from_value
 from callwright.sip.message import Request, Response
 from callwright.sip.reliable import reliable_number
-from callwright.sip.saved_invite import SavedInvite, numbered
+from callwright.sip.saved_invite import numbered
 from callwright.sip.session import Session
-from callwright.sip.session_timer import DEFAULT_S, MIN_SE_S, min_se, session_expires
+from callwright.sip.session_timer import MIN_SE_S, min_se, session_expires
 from callwright.sip.talk import SessionState
 from callwright.sip.transaction import InviteClient, ServerTransaction, State
-from callwright.sip.uri import is_sips, parse_uri
-from callwright.sip.way import BY_UDP, Target, Way
+from callwright.sip.uri import is_sips
+from callwright.sip.way import Target
 
 _MOST_FORKS = 32
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InvitePlan:
-    """What to call and how. ``next_hop`` is host (name or address) and port; ``headers`` are added to the INVITE.
-
-    ``way`` is the transport to the next hop, ``alternatives`` the places to try in its stead when the INVITE cannot be
-    sent there (no connection, nobody listening) or is answered 503 before anything rang. A silent next hop has none,
-    for its telephone may ring.
-    ``session_expires_s`` is how long the call may live unrefreshed (RFC 4028), 0 to propose no session timer.
-    ``call_id`` None lets the core choose one, as ``tag`` and ``branch`` "" do for From and Via; ``SipCore.named``
-    chooses all three beforehand. ``hold_ack`` leaves the ACK of the answer to ``SipCore.acknowledge``: until then the
-    far end repeats its answer, so whoever writes calls down first loses none by dying in between.
-    Texts with line breaks or controls are refused (UnsafeText).
-    """
-
-    request_uri: str
-    next_hop: tuple[str, int]
-    from_uri: str
-    to_uri: str
-    body: bytes
-    from_display: str = ""
-    content_type: str = SDP
-    headers: tuple[tuple[str, str], ...] = ()
-    credentials: Credentials | None = None
-    call_id: str | None = None
-    tag: str = ""
-    branch: str = ""
-    hold_ack: bool = False
-    way: Way = BY_UDP
-    alternatives: tuple[Target, ...] = ()
-    session_expires_s: int = DEFAULT_S
 
 
 class CallerState(StrEnum):
@@ -113,7 +82,7 @@ class Caller:
         self._extra = safe_pairs(plan.headers)
         self._tag = plan.tag or endpoint.new_id()[-16:]
         self._first_branch = plan.branch or endpoint.new_branch()
-        self._from = _from_value(plan, self._tag)
+        self._from = from_value(plan, self._tag)
         self._answerer = Answerer(plan.credentials, endpoint.new_id)
         self._tried: dict[str, int] = {}
         self._cseq = 0
@@ -428,27 +397,12 @@ class Caller:
             self._send_cancel(now)
 
     def _send_cancel(self, now: float) -> None:
-        """Send CANCEL: the INVITE's Request-URI, top Via, To, Call-ID, CSeq number and Route (RFC 3261 section 9.1)."""
         self.state = CallerState.CANCELLING
         self._until = now + self._endpoint.timers.patience
         self._endpoint.agenda.note(self)
-        invite = self._transaction.request
-        pairs = [
-            (name, value)
-            for name, value in invite.headers.pairs
-            if name in ("Via", "Max-Forwards", "Route", "From", "To", "Call-ID")
-        ]
-        pairs += [("CSeq", f"{self._cseq} CANCEL"), ("User-Agent", self._endpoint.user_agent)]
-        if self._cancel_reason:
-            pairs.append(("Reason", self._cancel_reason))
-        request = Request(method="CANCEL", uri=invite.uri, headers=Headers(pairs))
-        self._endpoint.ask(
-            request,
-            Target(host=self._transaction.to[0], port=self._transaction.to[1], way=self._transaction.way),
-            now,
-            branch=self._branch,
-            on_response=_ignore_response,
-            on_failure=_ignore_failure,
+        target = Target(host=self._transaction.to[0], port=self._transaction.to[1], way=self._transaction.way)
+        send_cancel(
+            self._endpoint, self._transaction.request, target, now, branch=self._branch, reason=self._cancel_reason
         )
 
     def acknowledge(self) -> None:
@@ -488,54 +442,3 @@ class Caller:
         session = self._sessions.get(request.head.from_.tag)
         if session is not None:
             session.receive_ack(request, now)
-
-
-def _from_value(plan: InvitePlan, tag: str) -> str:
-    display = f"{quote(plan.from_display)} " if plan.from_display else ""
-    return f"{display}<{plan.from_uri}>;tag={tag}"
-
-
-def named_plan(plan: InvitePlan, endpoint: Endpoint) -> InvitePlan:
-    """Return the plan with Call-ID, From tag and branch chosen."""
-    call_id = plan.call_id or endpoint.new_id()
-    tag, branch = plan.tag or endpoint.new_id()[-16:], plan.branch or endpoint.new_branch()
-    return replace(plan, call_id=call_id, tag=tag, branch=branch)
-
-
-def save_invite(plan: InvitePlan, endpoint: Endpoint) -> SavedInvite:
-    """Return what another process needs to CANCEL the INVITEs of a named plan at its first place."""
-    return SavedInvite(
-        call_id=plan.call_id or "",
-        branch=plan.branch,
-        via=endpoint.via(plan.branch, plan.way),
-        request_uri=plan.request_uri,
-        from_=_from_value(plan, plan.tag),
-        to=f"<{plan.to_uri}>",
-        host=plan.next_hop[0],
-        port=plan.next_hop[1],
-        transport=plan.way.transport,
-        name=plan.way.name,
-    )
-
-
-def check_plan(plan: InvitePlan) -> None:
-    """Raise UnsafeText when a text of the plan cannot be written into an INVITE."""
-    for name in ("request_uri", "from_uri", "to_uri"):
-        value: str = getattr(plan, name)
-        try:
-            parse_uri(value)
-        except SipParseError as problem:
-            raise UnsafeText(f"{name} {value[:80]!r} is not a URI: {problem}", field=name) from problem
-        safe(value, name)
-    safe(plan.from_display, "from_display")
-    safe(plan.content_type, "content_type")
-    if plan.call_id is not None and (not plan.call_id or any(char <= " " for char in safe(plan.call_id, "call_id"))):
-        raise UnsafeText("call_id may not be empty or hold spaces", field="call_id")
-
-
-def _ignore_response(response: Response, source: tuple[str, int], now: float) -> None:
-    """Leave a CANCEL's own answer alone: what counts is the end of the INVITE."""
-
-
-def _ignore_failure(code: int, now: float) -> None:
-    """Leave an unanswered CANCEL alone: the INVITE's limit is running."""

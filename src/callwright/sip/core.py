@@ -14,7 +14,7 @@ from callwright.sip.agenda import Timers
 from callwright.sip.ask import Asker, AskPlan
 from callwright.sip.auth import Answerer, Credentials
 from callwright.sip.called import Called
-from callwright.sip.caller import Caller, InvitePlan, named_plan, save_invite
+from callwright.sip.caller import Caller
 from callwright.sip.dialog import SavedDialog, saved_dialog
 from callwright.sip.endpoint import (
     ALLOW,
@@ -32,6 +32,7 @@ from callwright.sip.errors import SipParseError, UnknownCall, WrongMoment
 from callwright.sip.event import AskDone, Event, PingDone, Send
 from callwright.sip.guard import Guard, GuardSettings
 from callwright.sip.headers import Headers, header_value, parse_via, safe, split_commas
+from callwright.sip.invite_plan import InvitePlan, named_plan, save_invite
 from callwright.sip.message import REASONS, Request, Response, render
 from callwright.sip.parser import BadRequest, parse_message
 from callwright.sip.revival import Revival

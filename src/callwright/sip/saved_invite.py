@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from callwright.sip.cancel import send_cancel
 from callwright.sip.endpoint import Endpoint, client_key
 from callwright.sip.headers import Headers
 from callwright.sip.message import Request, Response
@@ -74,14 +75,15 @@ def cancel_saved(saved: SavedInvite, *, endpoint: Endpoint, on_answer: OnRespons
 
     for cseq in range(1, MOST_INVITES + 1):
         branch = numbered(saved.branch, cseq)
-        pairs = [
+        headers = [
             ("Via", saved.via.replace(saved.branch, branch)),
             ("Max-Forwards", "70"),
             ("From", saved.from_),
             ("To", saved.to),
             ("Call-ID", saved.call_id),
+            ("CSeq", f"{cseq} INVITE"),
         ]
-        invite = Request(method="INVITE", uri=saved.request_uri, headers=Headers([*pairs, ("CSeq", f"{cseq} INVITE")]))
+        invite = Request(method="INVITE", uri=saved.request_uri, headers=Headers(headers))
         former = _Former(
             key=client_key(branch, "INVITE"),
             request=invite,
@@ -95,13 +97,7 @@ def cancel_saved(saved: SavedInvite, *, endpoint: Endpoint, on_answer: OnRespons
             now=now,
         )
         endpoint.agenda.note(former)
-        pairs += [("CSeq", f"{cseq} CANCEL"), ("User-Agent", endpoint.user_agent), ("Reason", REASON)]
-        cancel = Request(method="CANCEL", uri=saved.request_uri, headers=Headers(pairs))
-        endpoint.ask(cancel, target, now, branch=branch, on_response=_ignore_response, on_failure=_ignore_failure)
-
-
-def _ignore_response(response: Response, source: tuple[str, int], now: float) -> None:
-    """Leave a CANCEL's own answer alone: what counts is the end of the INVITE."""
+        send_cancel(endpoint, invite, target, now, branch=branch, reason=REASON)
 
 
 def _ignore_failure(code: int, now: float) -> None:

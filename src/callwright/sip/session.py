@@ -26,7 +26,7 @@ from callwright.sip.peer_offers import PeerOffers
 from callwright.sip.pracks import Pracks
 from callwright.sip.refreshes import Refreshes
 from callwright.sip.talk import SessionState
-from callwright.sip.transaction import ClientTransaction, ServerTransaction
+from callwright.sip.transaction import ClientTransaction, OnFailure, OnResponse, ServerTransaction
 
 
 class Session:
@@ -225,8 +225,8 @@ class Session:
         method: str,
         extra: list[tuple[str, str]],
         body: bytes,
-        on_response: Callable[[Response, tuple[str, int], float], None],
-        on_failure: Callable[[int, float], None],
+        on_response: OnResponse,
+        on_failure: OnFailure,
         now: float,
     ) -> ClientTransaction:
         """Send a request with the dialog's next CSeq."""

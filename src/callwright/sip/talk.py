@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from enum import StrEnum
 from typing import Protocol
 
@@ -10,8 +9,7 @@ from callwright.sip.agenda import Machine
 from callwright.sip.auth import Answerer
 from callwright.sip.dialog import Dialog
 from callwright.sip.endpoint import Endpoint
-from callwright.sip.message import Response
-from callwright.sip.transaction import ClientTransaction
+from callwright.sip.transaction import ClientTransaction, OnFailure, OnResponse
 
 
 class SessionState(StrEnum):
@@ -47,8 +45,8 @@ class Talk(Machine, Protocol):
         method: str,
         extra: list[tuple[str, str]],
         body: bytes,
-        on_response: Callable[[Response, tuple[str, int], float], None],
-        on_failure: Callable[[int, float], None],
+        on_response: OnResponse,
+        on_failure: OnFailure,
         now: float,
     ) -> ClientTransaction:
         """Send a request with the dialog's next CSeq."""
