@@ -25,22 +25,15 @@ from tests.support.lossy_relay import LossyRelay, Tally, Trouble
 from tests.support.node import CALLER, Node, Over
 from tests.support.node_outside import LoopThread, phone_network, web_application
 from tests.support.node_processes import marked_processes, wait_until
+from tests.support.phone_mix import ANSWERS, BUSY, HANGS_UP, LATE, NEVER, PASSWORD, mixed_personas, still_up
 from tests.support.sipp import SippResult, answering, needs_sipp
 
 from callwright.sandbox.observation import EndedBy, Observation
 from callwright.sandbox.observations import RingLine, read_observations, read_rings
 
 OWNER = "network@example.com"
-ANSWERS, HANGS_UP, LATE, PASSWORD, BUSY, NEVER, FORKS = "8001", "8004", "8003", "8006", "8002", "8005", "0015"
-PERSONAS = f"""
-personas:
-  - {{number: "{ANSWERS}", name: answers, answer_after: 0.3}}
-  - {{number: "{BUSY}", name: busy, reject: {{code: 486, reason: Busy Here, after: 0.2}}}}
-  - {{number: "{LATE}", name: answers late, answer_after: 2.5}}
-  - {{number: "{HANGS_UP}", name: hangs up, answer_after: 0.3, hang_up_after: 0.8}}
-  - {{number: "{NEVER}", name: never answers}}
-  - {{number: "{PASSWORD}", name: wants a password, answer_after: 0.2, digest: {{user: sandbox, password: sandbox}}}}
-"""
+FORKS = "0015"
+PERSONAS = mixed_personas(hang_up_after_s=0.8)
 MIX = [ANSWERS] * 50 + [HANGS_UP] * 15 + [LATE] * 10 + [PASSWORD] * 10 + [FORKS] * 3 + [BUSY] * 8 + [NEVER] * 4
 EXPECTED = {BUSY: "BUSY(486)", NEVER: "NOANSWER(487)"}
 UP = "NORMAL(200)"
@@ -121,7 +114,7 @@ def run_campaign(folder: Path, plan: Plan) -> Aftermath:
                 numbers = [f"tel:99900{index:04d}{ending}" for index, ending in enumerate(endings)]
                 _place_all(node, web.url, numbers, after)
                 wait_until(
-                    lambda: not _still_up(phones_folder), within_s=60, what=lambda: f"up: {_still_up(phones_folder)}"
+                    lambda: not still_up(phones_folder), within_s=60, what=lambda: f"up: {still_up(phones_folder)}"
                 )
                 after.live_calls = node.link.get("/status")["live_calls"]
             finally:
@@ -154,12 +147,6 @@ def _place_all(node: Node, pages: str, numbers: list[str], after: Aftermath) -> 
     after.over = node.wait_all_over(answer.body, within_s=plan.calls / plan.max_cps + 100, account=OWNER)
     for reference, over in after.over.items():
         [after.cdrs[reference]] = node.records(over, account=OWNER)["cdrs"].values()
-
-
-def _still_up(phones: Path) -> list[str]:
-    """Return the numbers of telephones that were called and whose call is not over."""
-    ended = {seen.call_id for seen in read_observations(phones)}
-    return [ring.dialled for ring in read_rings(phones) if ring.call_id not in ended]
 
 
 def _open_records(database: Path) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 from tests.support.node import CALLER, Node, Service, callwright, get, running_node
-from tests.support.node_processes import marked_processes, wait_until
+from tests.support.node_processes import expect_throughout, marked_processes, wait_until
 
 from callwright.sandbox.observations import read_rings
 
@@ -48,8 +48,11 @@ def test_paused_starts_wait_and_leave_when_they_are_resumed(node: Node, service:
     assert "no call runs" in shown
     assert [pause["scope"] for pause in node.link.get("/status")["paused"]] == ["service"]
     assert get(f"http://{node.http}/health").status == 200
-    time.sleep(1.5)  # a second and a half is longer than the dispatcher takes to look again
-    assert (node.status_of(reference), rings(node, BUSY)) == ("queued", before)
+    expect_throughout(
+        lambda: (node.status_of(reference), rings(node, BUSY)) == ("queued", before),
+        for_s=1.5,  # longer than the dispatcher takes to look again
+        what="a paused start left the queue",
+    )
     assert "calls of demo@example.com: resumed" in say(node, "resume", "--service", "calls")
     assert node.wait_over(reference).status == "completed 0"
     assert rings(node, BUSY) == before + 1
@@ -80,8 +83,11 @@ def test_a_retry_that_waits_outlives_a_kill_in_a_pause(node: Node, service: Serv
     node.kill()
     node.begin()
     assert (node.status_of(retried), node.status_of(waiting)) == ("queued", "queued")
-    time.sleep(max(0.0, due - time.monotonic()) + 0.5)  # by now the retry is due
-    assert rings(node, BUSY) == before + 1
+    expect_throughout(
+        lambda: rings(node, BUSY) == before + 1,
+        for_s=due - time.monotonic() + 0.5,  # by its end the retry is due
+        what="a paused retry rang",
+    )
     node.link.post("/resume", {})
     over = node.wait_all_over([retried, waiting])
     assert {one.status for one in over.values()} == {"completed 0"}

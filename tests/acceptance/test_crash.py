@@ -25,6 +25,7 @@ import pytest
 from tests.support.node import CALLER, Answer, Node, Over, Service
 from tests.support.node_outside import LoopThread, phone_network, web_application
 from tests.support.node_processes import marked_processes, wait_until
+from tests.support.phone_mix import ANSWERS, BUSY, HANGS_UP, LATE, NEVER, PASSWORD, mixed_personas, still_up
 
 from callwright.cli.node_link import NoNode
 from callwright.sandbox.observation import EndedBy, Observation
@@ -32,17 +33,9 @@ from callwright.sandbox.observations import RingLine, read_observations, read_ri
 from callwright.testing.web_application import WebApplication
 
 OWNER = "crash@example.com"
-NEVER_ANSWERS = "8005"
-PERSONAS = f"""
-personas:
-  - {{number: "8001", name: answers, answer_after: 0.3}}
-  - {{number: "8002", name: busy, reject: {{code: 486, reason: Busy Here, after: 0.2}}}}
-  - {{number: "8003", name: answers late, answer_after: 2.5}}
-  - {{number: "8004", name: hangs up, answer_after: 0.3, hang_up_after: 1.5}}
-  - {{number: "{NEVER_ANSWERS}", name: never answers}}
-  - {{number: "8006", name: wants a password, answer_after: 0.2, digest: {{user: sandbox, password: sandbox}}}}
-"""
-MIX = ["8001"] * 40 + ["8002"] * 10 + ["8003"] * 20 + ["8004"] * 15 + [NEVER_ANSWERS] * 5 + ["8006"] * 5 + ["0015"] * 5
+FORKS = "0015"
+PERSONAS = mixed_personas(hang_up_after_s=1.5)
+MIX = [ANSWERS] * 40 + [BUSY] * 10 + [LATE] * 20 + [HANGS_UP] * 15 + [NEVER] * 5 + [PASSWORD] * 5 + [FORKS] * 5
 RESTARTED = "completed -90"
 
 
@@ -151,7 +144,11 @@ def _live(node: Node, web: WebApplication, plan: Plan, after: Aftermath, chance:
         for thread in threads:
             thread.join()
     assert client.failure is None, client.failure
-    wait_until(lambda: not _still_up(phones), within_s=45, what=lambda: f"far ends that are up: {_still_up(phones)}")
+    wait_until(
+        lambda: not still_up(phones, but=NEVER),
+        within_s=45,
+        what=lambda: f"far ends that are up: {still_up(phones, but=NEVER)}",
+    )
     for over in after.over.values():
         if over.instance:
             after.last_records[over.instance] = node.records(over, account=OWNER)
@@ -222,16 +219,6 @@ class _Client:
                     return answer
             self.enough.wait(0.05)
         return None
-
-
-def _still_up(phones: Path) -> list[str]:
-    """Return the numbers of calls that arrived and have no end yet, those that ring for ever left out."""
-    ended = {seen.call_id for seen in read_observations(phones)}
-    return [
-        ring.dialled
-        for ring in read_rings(phones)
-        if ring.call_id not in ended and not ring.dialled.endswith(NEVER_ANSWERS)
-    ]
 
 
 def _tell(after: Aftermath) -> None:

@@ -19,6 +19,7 @@ import pytest
 from tests.support.node import CALLER, Node, Over, Service
 from tests.support.node_outside import LoopThread, phone_network, web_application
 from tests.support.node_processes import marked_processes, wait_until
+from tests.support.phone_mix import still_up
 
 from callwright.sandbox.observation import EndedBy, Observation
 from callwright.sandbox.observations import RingLine, read_observations, read_rings
@@ -91,12 +92,7 @@ class Campaign:
 
     def _still_up(self, before: float) -> list[str]:
         """Return the numbers of calls that began before a moment, are no ringing ones, and have no end yet."""
-        ended = {seen.call_id for seen in read_observations(self.phones)}
-        return [
-            ring.dialled
-            for ring in read_rings(self.phones)
-            if ring.call_id not in ended and ring.at < before and not ring.dialled.endswith("7003")
-        ]
+        return still_up(self.phones, but="7003", before=before)
 
 
 @contextmanager

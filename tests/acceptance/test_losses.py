@@ -5,19 +5,16 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import soundfile
 from tests.support.audio import RATE, find_tone
-from tests.support.node import Node
-from tests.support.node_outside import LoopThread, phone_network, web_application
-from tests.support.node_processes import MarkedProcesses, marked_processes, wait_until
+from tests.support.node_and_phones import Place, node_and_phones
+from tests.support.node_processes import wait_until
 
 from callwright.sandbox.observation import EndedBy
 from callwright.sandbox.observations import read_observations
-from callwright.testing.web_application import WebApplication
 
 ANSWERS, HUMS = "tel:999005558101", "tel:999005558102"
 HUM_HZ = 600
@@ -32,30 +29,10 @@ personas:
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    node: Node
-    web: WebApplication
-    phones: Path
-    marked: MarkedProcesses
-
-
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Place]:
-    personas = tmp_path / "personas.yaml"
-    personas.write_text(PERSONAS, encoding="utf-8")
-    with (
-        LoopThread() as outside,
-        web_application(outside) as web,
-        phone_network(outside, tmp_path / "phones", personas=personas) as phones,
-        marked_processes() as marked,
-    ):
-        node = Node(tmp_path / "data", marked, ("--sandbox-at", f"{phones.host}:{phones.port}"))
-        try:
-            node.begin()
-            yield Place(node=node, web=web, phones=tmp_path / "phones", marked=marked)
-        finally:
-            node.stop()
+    with node_and_phones(tmp_path, PERSONAS) as opened:
+        yield opened
 
 
 def test_a_media_worker_that_dies_ends_its_call_and_the_next_call_has_a_new_one(place: Place) -> None:

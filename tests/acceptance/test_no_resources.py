@@ -14,7 +14,6 @@ import os
 import resource
 import shutil
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +21,7 @@ from urllib.parse import urlencode
 
 import pytest
 from tests.support.node import CALLER, Answer, Node, Service, running_node
-from tests.support.node_processes import marked_processes, wait_until
+from tests.support.node_processes import expect_throughout, marked_processes, wait_until
 
 BUSY = "tel:999005550002"
 NEVER_ANSWERS = "tel:999005550004"
@@ -30,8 +29,20 @@ NOBODY = "http://127.0.0.1:9/nobody"
 
 
 @contextmanager
+def used_disk(folder: Path) -> Iterator[None]:
+    """Take the disk away from ``folder`` in the end; what the simulated network keeps lies elsewhere: not our disk."""
+    try:
+        elsewhere = folder.parent / "sandbox"
+        elsewhere.mkdir()
+        (folder / "sandbox").symlink_to(elsewhere)
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@contextmanager
 def small_disk(folder: Path, *, size: str = "24m") -> Iterator[Path]:
-    """Mount a small disk at ``folder``; what the simulated network keeps lies elsewhere: it is not our disk."""
+    """Mount a small disk at ``folder``."""
     folder.mkdir()
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)],
@@ -41,13 +52,8 @@ def small_disk(folder: Path, *, size: str = "24m") -> Iterator[Path]:
     )
     if mounted.returncode:
         pytest.skip(f"only root can mount a small disk: {mounted.stderr.strip()}")
-    try:
-        elsewhere = folder.parent / "sandbox"
-        elsewhere.mkdir()
-        (folder / "sandbox").symlink_to(elsewhere)
+    with used_disk(folder):
         yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def fill(folder: Path) -> Path:
@@ -142,13 +148,8 @@ def failing_disk(folder: Path) -> Iterator[Callable[[], None]]:
             Path(f"/sys/fs/ext4/{device}/trigger_fs_error").write_text("1\n")
         failed = not failed
 
-    try:
-        elsewhere = folder.parent / "sandbox"
-        elsewhere.mkdir()
-        (folder / "sandbox").symlink_to(elsewhere)
+    with used_disk(folder):
         yield fail_or_repair
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def test_a_disk_that_becomes_read_only_refuses_starts_while_calls_go_on_and_loses_nothing(tmp_path: Path) -> None:
@@ -191,7 +192,11 @@ def test_a_disk_that_takes_no_more_writes_stops_starts_until_it_does_again(tmp_p
             refused = [try_start(node, service, calls=1) for _ in range(3)]
             assert {answer.status for answer in refused} <= {503, 507}, refused
             assert node.status_of(ringing) == "running"
-            time.sleep(2.5)  # its own rounds, of which each finds that it cannot write
+            expect_throughout(
+                lambda: node.is_running and node.status_of(ringing) == "running",
+                for_s=2.5,  # several of its own rounds, of which each finds that it cannot write
+                what="a call or its node ended for want of a disk",
+            )
         finally:
             resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard, hard))
         assert node.is_running
@@ -220,7 +225,7 @@ def test_without_file_descriptors_what_runs_goes_on_and_nothing_is_lost(tmp_path
                 status, body = start_over(kept, service)
                 assert status in (200, 503), body
                 acknowledged += references(body) if status == 200 else []
-            time.sleep(1.0)
+            expect_throughout(lambda: node.is_running, for_s=1.0, what="the node ended for want of descriptors")
         finally:
             resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
             kept.close()

@@ -5,18 +5,15 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.node import Node, Service
-from tests.support.node_outside import LoopThread, phone_network, web_application
-from tests.support.node_processes import marked_processes, wait_until
+from tests.support.node import Service
+from tests.support.node_and_phones import Place, node_and_phones
+from tests.support.node_processes import wait_until
 
 from callwright.sandbox.observation import EndedBy
 from callwright.sandbox.observations import read_observations, read_rings
-from callwright.testing.web_application import WebApplication
 
 RINGS, REDIRECTS, LISTENS = "8001", "8003", "8004"
 RINGING = (f"99900550{RINGS}", f"99900551{RINGS}")
@@ -36,12 +33,11 @@ personas:
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    node: Node
-    web: WebApplication
-    phones: Path
-    network: tuple[str, int]
+class Telephones:
+    """A node among telephones, and what these and the node's records say."""
+
+    def __init__(self, place: Place) -> None:
+        self.node, self.web, self.phones, self.network = place.node, place.web, place.phones, place.network
 
     def service(self, name: str, action: Mapping[str, object]) -> Service:
         first = f"/{name.replace(' ', '_')}"
@@ -68,26 +64,13 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    folder = tmp_path_factory.mktemp("ringing")
-    personas = folder / "personas.yaml"
-    personas.write_text(PERSONAS, encoding="utf-8")
-    with (
-        LoopThread() as outside,
-        web_application(outside) as web,
-        phone_network(outside, folder / "phones", personas=personas) as phones,
-        marked_processes() as marked,
-    ):
-        node = Node(folder / "data", marked, ("--sandbox-at", f"{phones.host}:{phones.port}"))
-        try:
-            node.begin()
-            yield Place(node=node, web=web, phones=folder / "phones", network=(phones.host, phones.port))
-        finally:
-            node.stop()
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Telephones]:
+    with node_and_phones(tmp_path_factory.mktemp("ringing"), PERSONAS) as opened:
+        yield Telephones(opened)
 
 
 @pytest.fixture(scope="module")
-def second_life(place: Place) -> Place:
+def second_life(place: Telephones) -> Telephones:
     """The node was killed while two telephones rang and one call was up, and lives again; all that is over."""
     node, service = place.node, place.service("talks", TALKS)
     host, port = place.network
@@ -107,7 +90,7 @@ def second_life(place: Place) -> Place:
     return place
 
 
-def test_telephones_that_ring_when_the_node_is_killed_are_cancelled_by_its_next_life(second_life: Place) -> None:
+def test_telephones_that_ring_when_the_node_is_killed_are_cancelled_by_its_next_life(second_life: Telephones) -> None:
     place = second_life
     wait_until(
         lambda: {place.ended_by(number) for number in RINGING} == {EndedBy.CANCELLED},
@@ -118,12 +101,14 @@ def test_telephones_that_ring_when_the_node_is_killed_are_cancelled_by_its_next_
     assert place.rows("SELECT count(*) FROM cdrs WHERE dialog IS NOT NULL OR ended_at IS NULL") == [(0,)]
 
 
-def test_the_trunk_of_a_call_that_was_up_when_the_node_died_is_kept(second_life: Place) -> None:
+def test_the_trunk_of_a_call_that_was_up_when_the_node_died_is_kept(second_life: Telephones) -> None:
     assert second_life.rows(f"SELECT trunk FROM cdrs WHERE {OF_UP}") == [(CARRIER,)]
     assert second_life.ended_by(UP) is EndedBy.CALLER  # its BYE came
 
 
-def test_a_telephone_that_points_to_another_one_is_followed_unless_its_account_may_not_call_that(place: Place) -> None:
+def test_a_telephone_that_points_to_another_one_is_followed_unless_its_account_may_not_call_that(
+    place: Telephones,
+) -> None:
     node, service = place.node, place.service("hangs up", HANGS_UP)
     pointed = [f"{POINTED}{REDIRECTS}", f"{POINTED}{LISTENS}"]
     node.wait_over(node.start(service, f"tel:{POINTED}{REDIRECTS}"))

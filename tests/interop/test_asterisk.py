@@ -14,7 +14,20 @@ from dataclasses import dataclass
 import pytest
 from tests.support.audio import find_tone
 from tests.support.node_processes import marked_processes, wait_until
-from tests.support.peers import KEYS_SENT, PEER_HZ, PLAY_TONE, TONE_HZ, TONE_MS, Ended, Stand, rest, stand
+from tests.support.peers import (
+    KEYS_SENT,
+    PEER_HZ,
+    PLAY_TONE,
+    TONE_HZ,
+    TONE_MS,
+    Ended,
+    Stand,
+    check_conversation,
+    check_instants,
+    check_unanswered,
+    rest,
+    stand,
+)
 from tests.support.peers_asterisk import PASSWORD, Asterisk, asterisk, needs_asterisk
 from tests.support.peers_pjsip import Pjsip, needs_pjsip, pjsip
 from tests.support.tls import Authority
@@ -45,6 +58,7 @@ CAUSES = {
     "congested": ("06", "NOCHANNELS(503)", "failed"),
 }
 SESSION_S = 100
+BETWEEN_S = 1.0  # as a person takes between two steps; meanwhile the exchange moves the sound by offers of its own
 
 
 def number(line: str, ending: str) -> str:
@@ -101,11 +115,10 @@ def campaign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Campaign]:
             )
             calls["bridged"] = stage.converse("bridged", f"tel:{number('reg', '10')}", rest(20))
             phone.wait_for("state", state="CONFIRMED", within_s=30)
-            time.sleep(1)
-            phone.tell("hold")
-            time.sleep(1)
-            phone.tell("resume")
-            time.sleep(1)
+            for step in ("hold", "resume"):
+                time.sleep(BETWEEN_S)
+                phone.tell(step)
+            time.sleep(BETWEEN_S)
             phone.tell("digits", digits="5#9", by="rfc4733")
             stage.wait_page(calls["bridged"], "recorded", within_s=40)
             phone.tell("hang up")
@@ -134,35 +147,28 @@ def _add_trunk(stage: Stand, exchange: Asterisk, name: str) -> None:
 @pytest.mark.parametrize("name", CONVERSATIONS)
 def test_both_hear_the_other_s_tone_and_keys(campaign: Campaign, name: str) -> None:
     call, extension = campaign.calls[f"talk-{name}"], number(name, "01")
-    assert call.over.status == "completed 0"
-    assert call.keys == "5#9"
+    check_conversation(call)
     # By INFO it only hears INFO, which we do not send: a far end without telephone-event gets tones.
     assert campaign.exchange.keys(name) == ("" if name == "info" else KEYS_SENT)
     ours = find_tone(campaign.exchange.heard(extension), TONE_HZ)
     assert ours is not None
     assert ours.ms == pytest.approx(TONE_MS, abs=30)
-    theirs = find_tone(call.recording(), PEER_HZ)
-    assert theirs is not None
-    assert theirs.ms > 1500
 
 
 @pytest.mark.parametrize("name", CONVERSATIONS)
 def test_both_write_down_the_same_instants(campaign: Campaign, name: str) -> None:
-    cdr = campaign.calls[f"talk-{name}"].cdr
+    call = campaign.calls[f"talk-{name}"]
     record = campaign.exchange.record(name, number(name, "01"))
     assert record.disposition == "ANSWERED"
-    assert cdr["call_connected_time"] == pytest.approx(record.answered, abs=NEAR_S)
-    assert cdr["call_hangup_time"] == pytest.approx(record.ended, abs=NEAR_S)
-    assert cdr["duration"] == pytest.approx(record.ended - record.answered, abs=NEAR_S)
+    check_instants(call, answered_at=record.answered, ended_at=record.ended, near_s=NEAR_S)
+    assert call.cdr["duration"] == pytest.approx(record.ended - record.answered, abs=NEAR_S)
 
 
 @pytest.mark.parametrize("name", CAUSES)
 def test_a_call_that_is_not_answered_ends_with_its_cause(campaign: Campaign, name: str) -> None:
     _, hangup_cause, cause = CAUSES[name]
     call = campaign.calls[name]
-    assert call.cdr["hangup_cause"] == hangup_cause
-    assert call.final["call_cause"] == cause
-    assert call.pages == ["final"]
+    check_unanswered(call, hangup_cause=hangup_cause, cause=cause)
 
 
 def test_a_reliable_progress_with_sound_is_acknowledged_and_the_answer_taken(campaign: Campaign) -> None:

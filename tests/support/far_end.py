@@ -71,13 +71,15 @@ class FarEnd:
         self.sip.core.bye(invited.handle, self.now, reason)
         self.sip.pump()
 
-    def go_deaf(self) -> None:
-        """Hear nothing of SIP any more, as a machine whose power failed."""
+    def go_deaf(self) -> list[bytes]:
+        """Hear nothing of SIP any more, as a machine whose power failed; return what comes in vain from now on."""
+        unheard: list[bytes] = []
 
         def nothing(data: bytes, addr: tuple[str, int]) -> None:
-            return
+            unheard.append(data)
 
         self.sip.datagram_received = nothing  # type: ignore[method-assign]
+        return unheard
 
     def reoffer(self, invited: Invited, body: bytes) -> None:
         self.sip.core.reoffer(invited.handle, body, self.now)

@@ -30,15 +30,22 @@ DESCRIPTIONS = [
 ]
 
 
-def fuzz_descriptions(seed: int, cases: int, campaign: Campaign, *, weigh_every: int = 5000) -> None:
-    """Read broken descriptions as answers and as offers: agreed to, or the peer's fault."""
+def fuzz_descriptions(seed: int, cases: int, campaign: Campaign, *, weigh_every: int = 5000) -> int:
+    """Read broken descriptions as answers and as offers: agreed to, or the peer's fault. Return how often agreed to."""
+    agreed = 0
+
+    def read(body: bytes) -> None:
+        nonlocal agreed
+        agreed += read_description(body)
+
     others = [line for body in DESCRIPTIONS for line in (body, body.replace(b"\n", b"\r\n"))]
     for number in range(1, cases + 1):
         chance = Random(seed * 1_000_000_007 + number)
         body = Mutator(chance, others).mutate(chance.choice(DESCRIPTIONS), most=8)
-        campaign.time(f"sdp {seed}/{number}", lambda body=body: read_description(body))  # type: ignore[misc]
+        campaign.time(f"sdp {seed}/{number}", lambda body=body: read(body))  # type: ignore[misc]
         if number % weigh_every == 0:
             campaign.weigh()
+    return agreed
 
 
 def read_description(body: bytes) -> bool:
@@ -69,6 +76,7 @@ class RtpWorld:
         self._timestamp = [Random(seed - row).randrange(2**32) for row in range(_ROWS)]
         self._now = 0.0
         self._number = 0
+        self.fed = [0] * _ROWS
         for row in range(_ROWS):
             self._reception.attach(row)
             coding, payload_type = (Coding.ALAW, 8) if row % 2 else (Coding.ULAW, 0)
@@ -89,6 +97,10 @@ class RtpWorld:
             self._now += chance.choice([0.02, 0.02, 0.02, 0.0, 0.5])
             if self._number % (weigh_every // _ROWS) == 0:
                 campaign.weigh()
+
+    def taken(self) -> int:
+        """Return how many packets were taken for what they said they were."""
+        return sum(self._reception.counts(row).received for row in range(_ROWS))
 
     def _packet(self, row: int, chance: Random) -> bytes:
         self._sequence[row] = (self._sequence[row] + chance.choice([1, 1, 1, 1, 0, 2, -1, 5000])) % 65_536
@@ -115,6 +127,8 @@ class RtpWorld:
     def _receive(self, batch: dict[int, bytes]) -> None:
         """Do with a batch what the worker's loop does in one reading and one tick."""
         rows = np.array(sorted(batch))
+        for row in batch:
+            self.fed[row] += 1
         packets = np.zeros((len(rows), _WIDTH), np.uint8)
         for index, row in enumerate(rows.tolist()):
             packets[index, : len(batch[row])] = np.frombuffer(batch[row], np.uint8)
@@ -136,7 +150,7 @@ class RtpWorld:
                 keys.wake(self._now)
             keys.take_events()
             counts = self._reception.counts(row)
-            assert counts.received >= 0
+            assert 0 <= counts.received <= self.fed[row]
             assert counts.lost >= 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -33,6 +33,7 @@ from callwright.values.ids import AccountId, CallId, InstanceId, ServiceId, Serv
 
 ACCOUNT = AccountId(1)
 SPEED = 50.0
+DEADLINE_S = 20.0
 
 _numbers = count(1)
 
@@ -210,3 +211,13 @@ async def scene(
             )
             told.append(here)
             yield here
+
+
+def play_out(tmp_path: Path, story: Callable[[Scene], Awaitable[None]], **options: Any) -> None:
+    """Play one story in a scene of its own, within a deadline."""
+
+    async def main() -> None:
+        async with asyncio.timeout(DEADLINE_S), scene(tmp_path, **options) as here:
+            await story(here)
+
+    asyncio.run(main(), debug=True)

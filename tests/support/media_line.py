@@ -8,10 +8,12 @@ from contextlib import asynccontextmanager
 
 from tests.support.rtp_peer import DEADLINE_S, RtpPeer
 
+from callwright.engine.interface import Silence
 from callwright.engine.media_client import Codec, Digit, Leg, LegEvent, MediaClient
 from callwright.media.codec import PCMA
 
 PORTS = (22000, 23999)
+LONGEST_WAIT_MS = 300  # what was received is heard some ticks later, at most so many as this silence has
 
 
 class Line:
@@ -32,6 +34,18 @@ class Line:
             while not reached(self.events):
                 self._news.clear()
                 await self._news.wait()
+
+    async def until_received(self, packets: int) -> None:
+        """Wait until the worker has taken so many packets, of all its legs, and had time to hand on their sound."""
+        async with asyncio.timeout(DEADLINE_S):
+            while (await self.client.report())[0].packets_received < packets:
+                await self.leg.play([Silence(ms=20)])
+            await self.leg.play([Silence(ms=LONGEST_WAIT_MS)])
+
+    async def stuttered_ms(self) -> float:
+        """Return how much longer, or shorter, sound from the far end may have become by pauses of this machine."""
+        report = (await self.client.report())[0]
+        return self.peer.stuttered_ms + report.late_ticks * report.worst_late_ms
 
     def keys(self) -> str:
         return "".join(event.key for event in self.events if isinstance(event, Digit))

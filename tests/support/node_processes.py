@@ -79,3 +79,16 @@ def wait_until(
             text = what if isinstance(what, str) else what()
             raise AssertionError(f"not within {within_s:g} s: {text}")
         time.sleep(every_s)
+
+
+def expect_throughout(
+    condition: Callable[[], object], *, for_s: float, what: str | Callable[[], str], every_s: float = 0.1
+) -> None:
+    """Watch that something stays true, for what must not happen has no event to wait for; fail with ``what``."""
+    until = time.monotonic() + for_s
+    while True:
+        if not condition():
+            raise AssertionError(what if isinstance(what, str) else what())
+        if time.monotonic() > until:
+            return
+        time.sleep(every_s)

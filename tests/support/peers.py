@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import random
 import socket
-from collections.abc import Iterator, Mapping
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
-from tests.support.audio import RATE, Pcm, level, level_at, read_wav, sine, write_wav
+import pytest
+from tests.support.audio import RATE, Pcm, find_tone, level, level_at, read_wav, sine, write_wav
 from tests.support.node import Node, Over, Service, running_node
 from tests.support.node_outside import LoopThread, web_application
 from tests.support.node_processes import MarkedProcesses, wait_until
@@ -105,6 +107,60 @@ class Ended:
         assert found is not None
         name = found["action_result"]["result"]["filename"]
         return read_wav(self.data / "media" / "1" / name.lstrip("/"))
+
+
+def check_conversation(call: Ended) -> None:
+    """Check what we must have of every conversation, whoever the telephone is: its keys and its tone."""
+    assert call.over.status == "completed 0"
+    assert call.keys == "5#9"
+    theirs = find_tone(call.recording(), PEER_HZ)
+    assert theirs is not None
+    assert theirs.ms > 1500
+
+
+def check_instants(call: Ended, *, answered_at: float, ended_at: float, near_s: float) -> None:
+    """Check that what we wrote down of the answer and the end is what the telephone saw (epoch seconds)."""
+    assert call.cdr["call_connected_time"] == pytest.approx(answered_at, abs=near_s)
+    assert call.cdr["call_hangup_time"] == pytest.approx(ended_at, abs=near_s)
+
+
+def check_unanswered(call: Ended, *, hangup_cause: str, cause: str) -> None:
+    """Check how a call that was never answered was written down and told: to the final page only."""
+    assert call.cdr["hangup_cause"] == hangup_cause
+    assert call.final["call_cause"] == cause
+    assert call.pages == ["final"]
+
+
+class Closable(Protocol):
+    def close(self) -> None:
+        """End the telephone's process, and wait for that."""
+
+
+Phone = TypeVar("Phone", bound=Closable)
+
+
+@contextmanager
+def attended(process: subprocess.Popen[Any], attend: Callable[[], Phone]) -> Iterator[Phone]:
+    """Attend to a telephone's process while the block runs; it is ended even when nobody could attend to it."""
+    phone = None
+    try:
+        phone = attend()
+        yield phone
+    finally:
+        if phone is not None:
+            phone.close()
+        elif process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def wait_ended(process: subprocess.Popen[Any], within_s: float) -> None:
+    """Wait until a process that was told to end has ended; kill it when it does not."""
+    try:
+        process.wait(within_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 class Stand:

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from tests.support.audio import Pcm, read_wav, sine, write_wav
 from tests.support.node_processes import MarkedProcesses, wait_until
-from tests.support.peers import HOST, free_ports
+from tests.support.peers import HOST, attended, free_ports
 
 USER, PASSWORD = "callwright", "not for the wire"
 _PROJECT = Path(__file__).resolve().parents[2]
@@ -313,13 +313,5 @@ def asterisk(
             env=marked.environment,
             start_new_session=True,
         )
-    exchange = None
-    try:
-        exchange = Asterisk(folder, inside, port, tls_port, process)
+    with attended(process, lambda: Asterisk(folder, inside, port, tls_port, process)) as exchange:
         yield exchange
-    finally:
-        if exchange is not None:
-            exchange.close()
-        elif process.poll() is None:
-            process.kill()
-            process.wait()

@@ -29,7 +29,7 @@ import pytest
 import soundfile
 from tests.support.audio import RATE, Pcm, sine, write_wav
 from tests.support.node_processes import MarkedProcesses, wait_until
-from tests.support.peers import HOST, free_ports
+from tests.support.peers import HOST, attended, free_ports, wait_ended
 
 PROGRAM = Path("/usr/bin/baresip")
 MODULES = Path("/usr/lib/baresip/modules")
@@ -142,11 +142,7 @@ class Baresip:
 
     def close(self) -> None:
         self._process.terminate()
-        try:
-            self._process.wait(_STOP_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        wait_ended(self._process, _STOP_S)
         self._reader.join(_STOP_S)
         self._link.close()
 
@@ -219,13 +215,5 @@ def baresip(
             env=marked.environment,
             start_new_session=True,
         )
-    phone = None
-    try:
-        phone = Baresip(folder, port, control, process)
+    with attended(process, lambda: Baresip(folder, port, control, process)) as phone:
         yield phone
-    finally:
-        if phone is not None:
-            phone.close()
-        elif process.poll() is None:
-            process.kill()
-            process.wait()

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from tests.support.audio import Pcm, read_wav, sine, write_wav
 from tests.support.node_processes import MarkedProcesses, wait_until
+from tests.support.peers import attended, wait_ended
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = Path(os.environ.get("PEERS_PJSIP", ROOT / "build" / "peers" / "pjsip")) / "bin" / "python"
@@ -120,11 +121,7 @@ class Pjsip:
 
     def close(self) -> None:
         self.leave()
-        try:
-            self._process.wait(_STOP_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        wait_ended(self._process, _STOP_S)
         self._reader.join(_STOP_S)
         for pipe in (self._process.stdin, self._process.stdout):
             with suppress(BrokenPipeError):  # what it was told while it ended
@@ -183,13 +180,5 @@ def pjsip(
             env=marked.environment,
             start_new_session=True,
         )
-    phone = None
-    try:
-        phone = Pjsip(folder, process, transport)
+    with attended(process, lambda: Pjsip(folder, process, transport)) as phone:
         yield phone
-    finally:
-        if phone is not None:
-            phone.close()
-        else:
-            process.kill()
-            process.wait()

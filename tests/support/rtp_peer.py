@@ -17,6 +17,7 @@ import soundfile
 
 DEADLINE_S = 20.0
 FRAME = 160
+_UNHEARD_S = 0.005
 KEYS = "0123456789*#ABCD"
 
 
@@ -63,7 +64,9 @@ def expanded(octets: bytes, payload_type: int) -> npt.NDArray[np.int16]:
 
 @dataclass(eq=False)
 class RtpPeer(asyncio.DatagramProtocol):
-    """The far end of one leg. `target` is where it sends to."""
+    """The far end of one leg. `target` is where it sends to, `stuttered_ms` by how much it fell behind while it spoke,
+    as on a busy machine: so much longer, or shorter, what it said may be heard.
+    """
 
     payload_type: int = 8
     target: tuple[str, int] = ("127.0.0.1", 9)
@@ -71,6 +74,7 @@ class RtpPeer(asyncio.DatagramProtocol):
     ssrc: int = 0x1234ABCD
     sequence: int = 65_530
     timestamp: int = 2**32 - 4_000
+    stuttered_ms: float = 0.0
 
     @classmethod
     async def open(cls, payload_type: int = 8, *, host: str = "127.0.0.1") -> RtpPeer:
@@ -108,8 +112,13 @@ class RtpPeer(asyncio.DatagramProtocol):
         """Send sound in its own time, 20 ms a packet."""
         octets = companded(pcm, self.payload_type)
         due = asyncio.get_running_loop().time()
+        late_before = 0.0
         for start in range(0, len(octets) - FRAME + 1, FRAME):
             self.send_sound(octets[start : start + FRAME])
+            late = asyncio.get_running_loop().time() - due
+            if late - late_before > _UNHEARD_S:
+                self.stuttered_ms += (late - late_before) * 1000
+            late_before = late
             due += 0.02
             await asyncio.sleep(due - asyncio.get_running_loop().time())
 

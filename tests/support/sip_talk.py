@@ -23,6 +23,8 @@ US = ("192.0.2.1", 5060)
 PEER = ("192.0.2.9", 5060)
 OFFER = b"v=0 offer"
 ANSWER = b"v=0 answer"
+CHALLENGE = ("WWW-Authenticate", 'Digest realm="trunk", nonce="n1", algorithm=MD5, qop="auth"')
+ALICE = Credentials(user="alice", password="secret")
 
 E = TypeVar("E")
 

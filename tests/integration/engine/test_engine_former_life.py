@@ -16,6 +16,7 @@ import structlog.testing
 from tests.support.engine_calls import Told, order_to
 from tests.support.far_end import FarEnd, far_end, sdp
 from tests.support.real_engine import HOST, RTP_PORTS
+from tests.support.sip_sipp import until
 from tests.support.sipp import SippResult, answering, needs_sipp
 from tests.support.trunks import trunk
 
@@ -314,8 +315,7 @@ def test_cancel_of_a_later_life_matches_the_invite_for_an_independent_telephone_
                 await node.begin()
                 told = Told()
                 node.place(order_to((far.host, far.port)), told)
-                while "< 180" not in far.result().gists:  # noqa: ASYNC110 SIPp tells by its file
-                    await asyncio.sleep(0.05)
+                await until(lambda: "< 180" in far.result().gists)
                 await node.die()
                 await node.begin()
                 await node.engine.hang_up_saved(told.invite)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
@@ -11,6 +12,7 @@ import structlog.testing
 from tests.support.engine_calls import Told, order_to
 from tests.support.far_end import FarEnd, far_end
 from tests.support.real_engine import RealEngine, real_engine
+from tests.support.sip_sipp import until
 
 from callwright.engine import engine as engine_module
 from callwright.engine.call import OutgoingCall
@@ -35,6 +37,12 @@ def place(world: RealEngine, far: FarEnd, told: Told | None = None) -> asyncio.T
     )
 
 
+async def answered(world: RealEngine, far: FarEnd, told: Told | None = None) -> OutgoingCall:
+    placing = place(world, far, told)
+    await far.answer()
+    return await placing
+
+
 def deaf_to_the_core(world: RealEngine) -> None:
     """Lose every word of the SIP core, as a fault in the engine would."""
 
@@ -49,9 +57,7 @@ def test_calls_given_up_when_the_sip_socket_is_closed_end_at_once() -> None:
         async with both_ends() as (world, far):
             ringing = place(world, far)
             await far.ring()
-            up = place(world, far)
-            await far.answer()
-            call = await up
+            call = await answered(world, far)
             await world.sip.close()
             with pytest.raises(CallFailed):
                 await ringing
@@ -59,8 +65,9 @@ def test_calls_given_up_when_the_sip_socket_is_closed_end_at_once() -> None:
             assert call.facts.outcome.ended_by is EndedBy.PLATFORM
             await call.hang_up()
 
-            late = place(world, far)  # nothing of it leaves
-            await asyncio.sleep(0.1)
+            told = Told()
+            late = place(world, far, told)  # nothing of it leaves
+            await until(lambda: told.steps == ["before_invite"])
             late.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await late
@@ -73,9 +80,7 @@ def test_a_call_whose_end_the_core_never_tells_is_over_after_a_while(monkeypatch
 
     async def story() -> None:
         async with both_ends() as (world, far):
-            up = place(world, far)
-            await far.answer()
-            call = await up
+            call = await answered(world, far)
             ringing = place(world, far)
             await far.ring()
             deaf_to_the_core(world)
@@ -97,28 +102,34 @@ def test_the_bye_of_a_former_life_that_is_never_reported_is_given_up(monkeypatch
     async def story() -> None:
         async with both_ends() as (world, far):
             told = Told()
-            up = place(world, far, told)
-            await far.answer()
-            call = await up
+            call = await answered(world, far, told)
             deaf_to_the_core(world)
             await world.engine.hang_up_saved(told.saved)
+            assert call.is_up, "only its former life was given up"
             await call.hang_up()
+            assert not call.is_up
+            assert call.facts.outcome is not None
+            assert call.facts.outcome.ended_by is EndedBy.APPLICATION
 
     asyncio.run(story())
+
+
+def byes(datagrams: Sequence[bytes]) -> set[bytes]:
+    """Return the branches of the BYEs among these, however often each was sent."""
+    found = (re.search(rb"branch=([^;\s]+)", data) for data in datagrams if data.startswith(b"BYE "))
+    return {branch[1] for branch in found if branch is not None}
 
 
 def test_closing_survives_a_hang_up_of_a_former_life_that_was_cancelled() -> None:
     async def story() -> None:
         async with both_ends() as (world, far):
             told = Told()
-            up = place(world, far, told)
-            await far.answer()
-            call = await up
-            far.go_deaf()
+            call = await answered(world, far, told)
+            unheard = far.go_deaf()
             former = asyncio.create_task(world.engine.hang_up_saved(told.saved))
-            await asyncio.sleep(0.05)
+            await until(lambda: len(byes(unheard)) == 1)
             closing = asyncio.create_task(world.engine.close(limit_s=0.5))
-            await asyncio.sleep(0.05)
+            await until(lambda: len(byes(unheard)) == 2)
             former.cancel()
             await closing
             assert call.facts.outcome is not None

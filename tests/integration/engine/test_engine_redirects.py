@@ -172,11 +172,11 @@ def test_without_a_place_to_go_to_the_redirection_is_the_outcome(contact: str) -
 
 def test_a_call_that_is_given_up_while_it_is_redirected_asks_nobody_else() -> None:
     async def story(world: RealEngine, far: Sequence[FarEnd]) -> None:
-        looking = asyncio.Event()
+        looking, known = asyncio.Event(), asyncio.Event()
 
         async def never(host: str, **_: object) -> list[object]:
             looking.set()
-            await asyncio.sleep(0.3)
+            await known.wait()
             raise OSError("nobody knows")
 
         task = placing(world, order_to(far[0].address))
@@ -185,6 +185,8 @@ def test_a_call_that_is_given_up_while_it_is_redirected_asks_nobody_else() -> No
         far[0].respond(invited, 302, headers=(("Contact", at(far[1])),))
         await looking.wait()
         task.cancel()
+        await asyncio.sleep(0)  # it is given up in this turn of the loop
+        known.set()
         with pytest.raises(asyncio.CancelledError):
             await task
         assert heard_nothing(far[1])

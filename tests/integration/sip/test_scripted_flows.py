@@ -24,6 +24,7 @@ pytestmark = needs_sipp
 
 Story = Callable[[Sipp], Awaitable[CallFacts]]
 HANG_UP = (receives("BYE"), answers(200, tag=""))
+CANCELLED = (receives("CANCEL"), answers(200), answers(487, kept=True), receives("ACK"))
 DIRECTIONS = {"a=sendrecv", "a=recvonly", "a=sendonly", "a=inactive"}
 ANSWER = (receives("INVITE"), answers(180), answers(200, sdp=sound()), receives("ACK"))
 
@@ -207,10 +208,7 @@ def test_a_trying_and_then_nothing_is_cancelled_at_the_ring_time_out(air: Air) -
         not_answered(air, ring_timeout_s=0.4),
         receives("INVITE"),
         answers(100, tag=""),
-        receives("CANCEL"),
-        answers(200),
-        answers(487, kept=True),
-        receives("ACK"),
+        *CANCELLED,
     )
     assert outcome_of(facts) == "NOANSWER(487)"
     assert facts.ringing_at is None
@@ -224,10 +222,7 @@ def test_a_cancel_waits_for_the_first_word_of_the_far_end(air: Air) -> None:
         receives("INVITE"),
         waits(400),
         answers(100, tag=""),
-        receives("CANCEL"),
-        answers(200),
-        answers(487, kept=True),
-        receives("ACK"),
+        *CANCELLED,
     )
     assert outcome_of(facts) == "NOANSWER(487)"
     assert seen.gists.index("< 100") < seen.gists.index("> CANCEL")

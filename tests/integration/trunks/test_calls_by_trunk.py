@@ -95,6 +95,18 @@ def heard_anything(ear: socket.socket) -> bool:
         return False
 
 
+def run_and_ask_the_first_only(scenario: str, story: Callable[[RealEngine, Ledger], Awaitable[None]]) -> None:
+    """Run a story with a scenario as its first trunk; the second must hear nothing."""
+    with answering(scenario) as first, silent() as second:
+        run(
+            story,
+            trunk("first", first.port, prefixes=FIRST),
+            trunk("second", second.getsockname()[1], prefixes=SECOND),
+        )
+        assert first.finish().all_succeeded
+        assert not heard_anything(second)
+
+
 # --- failover
 
 
@@ -127,14 +139,7 @@ def test_a_person_who_is_busy_or_declines_is_not_called_through_another_trunk(sc
         assert failed.outcome.cause is cause
         assert failed.facts.trunk == "first"
 
-    with answering(scenario) as first, silent() as second:
-        run(
-            story,
-            trunk("first", first.port, prefixes=FIRST),
-            trunk("second", second.getsockname()[1], prefixes=SECOND),
-        )
-        assert first.finish().all_succeeded
-        assert not heard_anything(second)
+    run_and_ask_the_first_only(scenario, story)
 
 
 def test_once_a_telephone_may_have_rung_no_other_trunk_is_asked() -> None:
@@ -142,14 +147,7 @@ def test_once_a_telephone_may_have_rung_no_other_trunk_is_asked() -> None:
         failed = await refused(world, ledger, order())
         assert (failed.outcome.code, failed.facts.trunk) == (503, "first")
 
-    with answering("ring_unavailable") as first, silent() as second:
-        run(
-            story,
-            trunk("first", first.port, prefixes=FIRST),
-            trunk("second", second.getsockname()[1], prefixes=SECOND),
-        )
-        assert first.finish().all_succeeded
-        assert not heard_anything(second)
+    run_and_ask_the_first_only("ring_unavailable", story)
 
 
 def test_silence_may_hide_a_telephone_that_rings_so_no_other_trunk_is_asked() -> None:

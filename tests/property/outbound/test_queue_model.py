@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
-import shutil
-import sqlite3
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TypeVar
 
 import pytest
@@ -28,18 +22,15 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import Connection, func, select
 from tests.support import outbound_node as node
+from tests.support.queue_world import Held, Known, world
 
-from callwright.accounts.service import Service
-from callwright.db.connections import writer_engine
-from callwright.db.database import DATABASE_FILE
-from callwright.db.sealing import KEY_FILE, SecretBox
 from callwright.outbound import claims, pauses, queue, recovery
 from callwright.outbound.intake import Enqueued, UniqueIdConflict
 from callwright.outbound.pauses import Scope
 from callwright.outbound.reasons import MAX_WAIT_S, Reason
 from callwright.outbound.request import StartRequest
 from callwright.outbound.retry import Again, RetryPlan, Unreached
-from callwright.outbound.start import MAY_FOLLOW, NOT_DIALLED, OVER, Start, StartState, StartStatus
+from callwright.outbound.start import MAY_FOLLOW, NOT_DIALLED, OVER, StartState, StartStatus
 from callwright.outbound.tables import attempts, starts
 from callwright.outbound.transactions import Settled, close_abandoned, settle, stamp_and_open
 from callwright.outbound.wishes import Wishes
@@ -56,77 +47,11 @@ TIMES, AFTER_S = 2, 5.0
 PLAN = RetryPlan(busy=Again(after_s=AFTER_S, times=TIMES))
 
 
-class World:
-    """A database as an installation has it, with two accounts of two services each; every example begins with it.
-
-    One connection serves all examples: its compiled statements and the migrations are made once.
-    """
-
-    def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="callwright-model-"))
-        node.open_database(self.folder).close()
-        self.connection = writer_engine(self.folder / DATABASE_FILE, SecretBox(self.folder / KEY_FILE)).connect()
-        raw = self.connection.connection.driver_connection
-        assert isinstance(raw, sqlite3.Connection)
-        raw.execute("PRAGMA synchronous = OFF")  # no power fails in this test
-        self._raw = raw
-        self.services: list[Service] = []
-        with self.connection.begin():
-            for username in ("ann@example.com", "bob@example.com"):
-                account = node.add_account(self.connection, username=username)
-                self.services += [node.add_service(self.connection, account.id, name=name) for name in ("one", "two")]
-        self._as_made = sqlite3.connect(":memory:")
-        raw.backup(self._as_made)
-        self.played = 0
-
-    def make_anew(self) -> None:
-        self._as_made.backup(self._raw)
-
-    def close(self) -> None:
-        self.connection.close()
-        self._as_made.close()
-        shutil.rmtree(self.folder)
-
-
-@functools.cache
-def world() -> World:
-    return World()
-
-
 @pytest.fixture(scope="module", autouse=True)
 def _remove_the_world() -> Iterator[None]:
     yield
     world().close()
     world.cache_clear()
-
-
-@dataclass
-class Known:
-    """What the model believes of one start."""
-
-    reference: ServiceReference
-    service: int
-    due_at: float
-    queued_at: float
-    expires_at: float
-    state: StartState = StartState.QUEUED
-    claimed_by: int | None = None
-    instance: InstanceId | None = None
-    dialled: int = 0
-    recorded: int | None = None  # the return code in a closed record
-    priority: int = 0
-    may_retry: bool = False
-    attempt: int = 1
-    last_code: int = 0  # of the attempt before, when there was one
-    ended_at: float = 0.0  # that attempt
-
-
-@dataclass(frozen=True)
-class Held:
-    """A start as some dispatcher, perhaps long dead, believes to hold it."""
-
-    start: Start
-    incarnation: int
 
 
 class QueueMachine(RuleBasedStateMachine):

@@ -239,7 +239,7 @@ def test_a_recording_whose_file_is_never_complete_can_be_cancelled(monkeypatch: 
     async def story(stage: Stage) -> None:
         stage.leg.stop_recording = lambda: None  # type: ignore[method-assign]
         recording = asyncio.create_task(stage.call.record(ORDER))
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0)
         recording.cancel()
         async with asyncio.timeout(5):
             await asyncio.wait({recording})

@@ -76,7 +76,7 @@ def test_every_field_can_be_declared(tmp_path: Path) -> None:
         ('name = "a"\nhost = "h"\nport = "5060"', r"trunk 1 \('a'\): port: Expected `int`, got `str`", "trunks.port"),
         ('name = "a"\nhost = "h"\nprot = 5060', "unknown field `prot`", "trunks"),
         ('name = "a"\nhost = "h"\nport = 99999', "port of a trunk must be 1 to 65535", "trunks.port"),
-        ('name = "a"\nhost = "h"\ntransport = "sctp"', "transport: Invalid enum value 'sctp'", "trunks.transport"),
+        ('name = "a"\nhost = "h"\ntransport = "sctp"', "'sctp' is none of udp, tcp, tls", "trunks.transport"),
         ('name = "a"\nhost = "h"\nprefixes = ["x:y"]', "'x:y' is not a prefix", "trunks.prefixes"),
         ('name = "a"\nhost = "h"\nprefixes = [44]', "prefixes: Expected `str`, got `int`", "trunks.prefixes"),
         ('name = "a"\nhost = "h"\ncodecs = ["opus"]', "codecs of a trunk must be a choice of", "trunks.codecs"),

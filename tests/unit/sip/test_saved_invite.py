@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from itertools import count
 
-from callwright.sip.caller import InvitePlan
 from callwright.sip.core import SipCore
 from callwright.sip.event import ExtraAnswer
+from callwright.sip.invite_plan import InvitePlan
 from callwright.sip.message import Request
 from callwright.sip.parser import parse_message
 from callwright.sip.saved_invite import MOST_INVITES, SavedInvite, numbered
@@ -23,6 +24,12 @@ def sent(one: SipCore) -> list[Request]:
     messages = [parse_message(send.data) for send in one.take_sends()]
     assert all(isinstance(message, Request) for message in messages)
     return [message for message in messages if isinstance(message, Request)]
+
+
+def pass_time(one: SipCore, *, until: float = math.inf) -> None:
+    """Let the timers run that are due by then."""
+    while (at := one.wake_at()) is not None and at <= until:
+        one.wake(at)
 
 
 def killed_while_calling() -> tuple[Request, SavedInvite]:
@@ -76,8 +83,7 @@ def test_the_end_of_the_invite_is_acknowledged_and_everything_is_forgotten() -> 
     [ack] = sent(second)
     assert (ack.method, ack.head.via.branch, ack.headers.get("cseq")) == ("ACK", invite.head.via.branch, "1 ACK")
     assert second.take_events() == []
-    while (at := second.wake_at()) is not None:
-        second.wake(at)
+    pass_time(second)
     assert second.dialogs() == 0
 
 
@@ -87,8 +93,7 @@ def test_ringing_that_never_ends_is_forgotten_too() -> None:
     second.cancel_saved(saved, 100.0)
     for n in range(200):
         second.receive(answer(invite, "180 Ringing", "bob"), PEER, 100.0 + n)
-        while (at := second.wake_at()) is not None and at <= 100.0 + n:
-            second.wake(at)
+        pass_time(second, until=100.0 + n)
     assert second.dialogs() == 0
 
 
