@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -235,15 +236,22 @@ def test_more_passwords_than_can_be_checked_at_once_are_said_to_be_busy_and_not_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(secrets, "_MAX_HASHING", 1)
+    begun, may_end = threading.Event(), threading.Event()
+    verify = secrets._verify
+
+    def slow(stored: PasswordHash, password: str) -> bool:
+        begun.set()
+        return may_end.wait(20) and verify(stored, password)
+
+    monkeypatch.setattr(secrets, "_verify", slow)
 
     async def story(opened: Ledger, credentials: Credentials, clocks: Clocks) -> None:
-        found = await asyncio.gather(
-            *(
-                credentials.check_service(opened.db, "0-0-0", "bob@example.com", "reminder", password)
-                for password in (PASSWORD, "guess")
-            )
-        )
-        assert found == [(opened.account, opened.service), Denial(reason=DenialReason.BUSY, retry_after_s=1.0)]
+        check = partial(credentials.check_service, opened.db, "0-0-0", "bob@example.com", "reminder")
+        first = asyncio.create_task(check(PASSWORD))
+        assert await asyncio.to_thread(begun.wait, 20)
+        assert await check("guess") == Denial(reason=DenialReason.BUSY, retry_after_s=1.0)
+        may_end.set()
+        assert await first == (opened.account, opened.service)
 
     run(tmp_path, story)
 
