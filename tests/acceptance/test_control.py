@@ -15,6 +15,7 @@ from callwright.sandbox.observations import read_rings
 ANSWERS = "tel:999005550001"
 BUSY = "tel:999005550002"
 NEVER_ANSWERS = "tel:999005550004"
+REDIRECTS = "tel:999005550014"
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +37,19 @@ def say(node: Node, *words: str) -> str:
 
 def rings(node: Node, to: str) -> int:
     return sum(ring.dialled in to for ring in read_rings(node.data / "sandbox"))
+
+
+def test_a_first_start_tells_of_the_phone_network_in_one_line(node: Node) -> None:
+    log = node.log.read_text()
+    assert log.count('"sandbox_phrases_rendered"') == 1
+    assert "A prompt was rendered" not in log
+
+
+def test_explain_tells_where_a_redirected_call_went_and_what_went_wrong(node: Node, service: Service) -> None:
+    over = node.wait_over(node.start(service, REDIRECTS))
+    network, said = node.link.get("/status")["sandbox"], say(node, "explain", over.reference)
+    assert f"redirected to sip:999005550001@{network}" in said
+    assert "log says   page request failed: POST http://127.0.0.1:9/nobody: no connection" in said
 
 
 def test_paused_starts_wait_and_leave_when_they_are_resumed(node: Node, service: Service) -> None:

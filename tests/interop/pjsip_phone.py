@@ -135,6 +135,9 @@ class Phone:
             settings.tlsConfig.certFile = self.order["certificate"]
             settings.tlsConfig.privKeyFile = self.order["key"]
             settings.tlsConfig.method = pj.PJSIP_TLSV1_2_METHOD
+            if authorities := self.order.get("wants_certificates_of"):
+                settings.tlsConfig.CaListFile = authorities
+                settings.tlsConfig.verifyClient = settings.tlsConfig.requireClientCert = True
         created: int = self.endpoint.transportCreate(kinds[self.order["transport"]], settings)
         return created
 

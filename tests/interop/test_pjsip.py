@@ -77,12 +77,14 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Seen]]:
     with marked_processes() as marked:
         marked.environment["SSL_CERT_FILE"] = str(authority.file)
         with ExitStack() as stack:
-            more = {"certificate": str(certificate), "key": str(key)}
+            more = {"certificate": str(certificate), "key": str(key), "wants_certificates_of": str(authority.file)}
+            shown, shown_key = authority.certify("node.example")
+            settings = f'[sip]\ncertificate = "{shown}"\nkey = "{shown_key}"\ntls_port = 0\n'
             phones = {
-                name: stack.enter_context(pjsip(folder / name, marked, **(more | settings)))
-                for name, settings in PHONES.items()
+                name: stack.enter_context(pjsip(folder / name, marked, **(more | facts)))
+                for name, facts in PHONES.items()
             }
-            with stand(folder / "node", marked) as stage:
+            with stand(folder / "node", marked, settings=settings) as stage:
                 stage.prepare(*TALKS, "leaves", "busy", "declined")
                 stage.prepare("silent", ring_timeout_s=2)
                 stage.add_trunk("wide", phones["wide"].port, NUMBER, codecs=["G722", "PCMA"])
@@ -180,9 +182,11 @@ def test_it_is_told_everything_once_and_complains_of_nothing(seen: dict[str, See
     assert len(phone.all("incoming")) == (len(CAUSES) if name in CAUSES else 1)
     assert phone.all("problem") == []
     log = phone.log()
-    faults = re.findall(r"^.*(?:[Rr]etransmi|[Ii]nvalid|[Bb]ad |PJ_E|PJSIP_E|PJMEDIA_E).*$", log, re.M)
+    assert len(re.findall("Retransmit timer event", log)) <= 2  # none but on a machine that had no time for our ACK
+    faults = re.findall(r"^.*(?:[Ii]nvalid|[Bb]ad |PJ_E|PJSIP_E|PJMEDIA_E).*$", log, re.M)
     own = (
-        "Remove port failed",
-        "transport destroyed",
-    )  # how it closes its files, and its connection when the node ends
+        "Remove port failed",  # how it closes its files
+        "transport destroyed",  # its connection when the node ends
+        "Bad RTP pt 0 (expecting 8)",  # packets that were on their way when it changed the codec
+    )
     assert [fault for fault in faults if not any(word in fault for word in own)] == []

@@ -252,9 +252,10 @@ class Node:
 
 
 @contextmanager
-def running_node(data: Path, marked: MarkedProcesses, *options: str) -> Iterator[Node]:
+def running_node(data: Path, marked: MarkedProcesses, *options: str, sip: str = FREE) -> Iterator[Node]:
     """Run a node while the block runs; with no ``options`` it has the simulated phone network beside it."""
     node = Node(data, marked, options or ("--sandbox",))
+    node.sip = sip
     try:
         node.begin()
         yield node

@@ -171,9 +171,10 @@ def instance_without_pages(
             outcome = await call.wait_ended()
         await database.write(lambda c: _close_call(c, order, outcome, clock()))
         reached("recorded", order.call_id)
-        await database.write(lambda c: _close_instance(c, order, clock()))
+        result = InstanceResult(return_code=0, outcome=outcome)
+        await database.write(lambda c: _close_instance(c, order, result, clock()))
         reached("closed", order.call_id)
-        return InstanceResult(return_code=0, outcome=outcome)
+        return result
 
     return run
 
@@ -183,8 +184,9 @@ def _close_call(c: Connection, order: InstanceOrder, outcome: Outcome, now: floa
     assert ledger.stamp_final_asked(c, order.instance_id, now)
 
 
-def _close_instance(c: Connection, order: InstanceOrder, now: float) -> None:
-    assert ledger.close_adr(c, order.instance_id, stopped_at=now, exit_status=0)
+def _close_instance(c: Connection, order: InstanceOrder, result: InstanceResult, now: float) -> None:
+    assert ledger.close_adr(c, order.instance_id, stopped_at=now, exit_status=result.return_code)
+    order.settle(c, result)
 
 
 class Flaky:

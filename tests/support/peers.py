@@ -19,7 +19,7 @@ from typing import Any, Protocol, TypeVar
 
 import pytest
 from tests.support.audio import RATE, Pcm, find_tone, level, level_at, read_wav, sine, write_wav
-from tests.support.node import Node, Over, Service, running_node
+from tests.support.node import FREE, Node, Over, Service, running_node
 from tests.support.node_outside import LoopThread, web_application
 from tests.support.node_processes import MarkedProcesses, wait_until
 
@@ -236,10 +236,10 @@ class Stand:
 
 
 @contextmanager
-def stand(folder: Path, marked: MarkedProcesses, *options: str, settings: str = "") -> Iterator[Stand]:
+def stand(folder: Path, marked: MarkedProcesses, *options: str, settings: str = "", sip: str = FREE) -> Iterator[Stand]:
     """Run a node without the simulated phone network, and a web application beside it.
 
-    ``settings`` is the text of its ``callwright.toml``.
+    ``settings`` is the text of its ``callwright.toml``, ``sip`` where it listens for SIP.
     """
     data = folder / "data"
     media = data / "media" / "1"
@@ -249,7 +249,7 @@ def stand(folder: Path, marked: MarkedProcesses, *options: str, settings: str = 
     with (
         LoopThread() as outside,
         web_application(outside) as web,
-        running_node(data, marked, "--log-level", "debug", *options) as node,
+        running_node(data, marked, "--log-level", "debug", *options, sip=sip) as node,
     ):
         yield Stand(node, web, outside)
         wait_until(

@@ -42,7 +42,7 @@ needs_baresip = pytest.mark.skipif(
 
 _CONFIG = """
 poll_method epoll
-sip_listen {host}:{port}
+sip_listen {authority}:{port}
 call_local_timeout 120
 call_max_calls 4
 audio_player aubridge,none
@@ -65,7 +65,7 @@ module rtcpsummary.so
 module_tmp account.so
 module_app menu.so
 snd_path {folder}
-ctrl_tcp_listen {host}:{control}
+ctrl_tcp_listen {local}:{control}
 {more}
 """
 
@@ -82,9 +82,9 @@ class BaresipEvent:
 class Baresip:
     """One telephone with one line. ``address`` is host and port of its SIP, UDP and TCP; TLS is one port higher."""
 
-    def __init__(self, folder: Path, port: int, control: int, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, folder: Path, host: str, port: int, control: int, process: subprocess.Popen[bytes]) -> None:
         self.folder = folder
-        self.address = (HOST, port)
+        self.address = (host, port)
         self.events: list[BaresipEvent] = []
         self._process = process
         self._tokens = 0
@@ -96,7 +96,7 @@ class Baresip:
     def uri(self, user: str = "phone", *, transport: str = "") -> str:
         """Return the address to call it by."""
         how = f";transport={transport}" if transport else ""
-        return f"sip:{user}@{HOST}:{self.address[1] + (transport == 'tls')}{how}"
+        return f"sip:{user}@{_authority(self.address[0])}:{self.address[1] + (transport == 'tls')}{how}"
 
     def command(self, name: str, parameters: str = "") -> str:
         """Give an order; return what it answers."""
@@ -179,6 +179,10 @@ class Baresip:
             self.events.append(BaresipEvent(kind=message["type"], at=time.time(), facts=message))
 
 
+def _authority(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
 @contextmanager
 def baresip(
     folder: Path,
@@ -189,6 +193,7 @@ def baresip(
     user: str = "phone",
     account: str = "",
     certificate: tuple[Path, Path] | None = None,
+    host: str = HOST,
 ) -> Iterator[Baresip]:
     """Run a telephone while the block runs.
 
@@ -201,10 +206,19 @@ def baresip(
     if certificate is not None:
         (folder / "tls.pem").write_bytes(certificate[0].read_bytes() + certificate[1].read_bytes())
         tls = f"sip_certificate {folder}/tls.pem"
-    config_text = _CONFIG.format(host=HOST, port=port, control=control, modules=MODULES, folder=folder, more=tls)
+    config_text = _CONFIG.format(
+        authority=_authority(host),
+        host=host,
+        port=port,
+        local=HOST,
+        control=control,
+        modules=MODULES,
+        folder=folder,
+        more=tls,
+    )
     write_wav(folder / "says.wav", sine(tone_hz, _SAYS_MS))
     (folder / "config").write_text(config_text)
-    (folder / "accounts").write_text(f"<sip:{user}@{HOST}>;regint=0;answermode={answers}{account}\n")
+    (folder / "accounts").write_text(f"<sip:{user}@{_authority(host)}>;regint=0;answermode={answers}{account}\n")
     (folder / "contacts").write_text("")
     with (folder / "log").open("ab") as log:
         process = subprocess.Popen(
@@ -215,5 +229,5 @@ def baresip(
             env=marked.environment,
             start_new_session=True,
         )
-    with attended(process, lambda: Baresip(folder, port, control, process)) as phone:
+    with attended(process, lambda: Baresip(folder, host, port, control, process)) as phone:
         yield phone

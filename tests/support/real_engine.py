@@ -42,14 +42,17 @@ class RealEngine:
     trunks: Trunks
 
     def rtp_ports(self) -> set[int]:
-        """The UDP ports the media workers hold now, RTP and RTCP, by the kernel's own tables."""
+        """The UDP ports the media workers hold now, RTP and RTCP, by the kernel's own tables; without those of legs
+        that are kept open in advance.
+        """
         held: set[int] = set()
         for pid in self.media.pids:
             links = {os.readlink(entry) for entry in Path(f"/proc/{pid}/fd").iterdir() if entry.is_symlink()}
             for table in ("udp", "udp6"):
                 rows = [row.split() for row in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]]
                 held |= {int(row[1].rpartition(":")[2], 16) for row in rows if f"socket:[{row[9]}]" in links}
-        return held
+        spare = self.media.spare_ports
+        return held - spare - {port + 1 for port in spare}
 
     def assert_nothing_left(self) -> None:
         """Fail when a call, a port or, once all its timers have run, a dialog of the SIP core is still there."""

@@ -25,13 +25,17 @@ class Authority:
         )
         self.file = self._write("authority.pem", own.sign(self._key, hashes.SHA256()))
 
-    def certify(self, *names: str) -> tuple[Path, Path]:
-        """Return the files of a new certificate and its key."""
+    def certify(self, *names: str, days_left: float = 1) -> tuple[Path, Path]:
+        """Return the files of a new certificate and its key; with negative ``days_left`` it has expired."""
         self._count += 1
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
         names_proved = x509.SubjectAlternativeName([_general_name(name) for name in names])
-        signed = self._begin(subject, key).add_extension(names_proved, critical=False).sign(self._key, hashes.SHA256())
+        signed = (
+            self._begin(subject, key, days_left)
+            .add_extension(names_proved, critical=False)
+            .sign(self._key, hashes.SHA256())
+        )
         key_file = self._folder / f"{self._count}.key"
         key_file.write_bytes(
             key.private_bytes(
@@ -40,7 +44,9 @@ class Authority:
         )
         return self._write(f"{self._count}.pem", signed), key_file
 
-    def _begin(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+    def _begin(
+        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, days_left: float = 1
+    ) -> x509.CertificateBuilder:
         now = datetime.datetime.now(datetime.UTC)
         return (
             x509.CertificateBuilder()
@@ -48,8 +54,8 @@ class Authority:
             .issuer_name(self._name)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(days=1))
-            .not_valid_after(now + datetime.timedelta(days=1))
+            .not_valid_before(now - datetime.timedelta(days=30))
+            .not_valid_after(now + datetime.timedelta(days=days_left))
         )
 
     def _write(self, name: str, certificate: x509.Certificate) -> Path:

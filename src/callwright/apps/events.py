@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from callwright.apps.rest.log import InstanceLog, Level
 from callwright.values.ids import CallId, InstanceId
@@ -31,9 +32,10 @@ class EventKind(StrEnum):
 _WORDS = {kind: kind.value.replace("_", " ") for kind in EventKind}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InstanceEvent:
+class InstanceEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One thing that happened. ``at`` is epoch seconds; ``text`` is fit for people and has no secrets."""
+
+    # A struct, for ten of them are made a call: a frozen dataclass takes ten times as long.
 
     instance_id: InstanceId
     call_id: CallId

@@ -10,12 +10,13 @@ the call is down and both records are closed when ``run_instance`` returns or ra
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
 import structlog
 from sqlalchemy import Connection
 
@@ -30,6 +31,7 @@ from callwright.apps.rest.stage import SpokenSeconds, Stage
 from callwright.apps.rest.webhook import PageClient
 from callwright.db.database import Database
 from callwright.engine.interface import MAX_CALL_DURATION_S, Call, CallFacts, CallFailed, CallOrder, Engine
+from callwright.engine.redirects import where_led
 from callwright.records import ledger
 from callwright.records.settings import DEFAULT_SETTINGS, RecordSettings
 from callwright.speech import Speech
@@ -46,10 +48,14 @@ T = TypeVar("T")
 FINAL_PAGE_WHEN_CANCELLED_S = 5.0  # a node that stops does not wait longer for a final page
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InstanceOrder:
+def _nothing_to_settle(c: Connection, result: InstanceResult) -> None:
+    pass
+
+
+class InstanceOrder(msgspec.Struct, frozen=True, kw_only=True):
     """One instance to run. ``caller_id`` is "" when the start named none; ``started_at`` is epoch seconds;
-    ``max_duration_s`` limits its call beyond the node's own limit.
+    ``max_duration_s`` limits its call beyond the node's own limit. ``settle`` is run in the transaction that closes the
+    records of an instance whose call was placed.
     """
 
     instance_id: InstanceId
@@ -64,10 +70,10 @@ class InstanceOrder:
     extra_sip_headers: tuple[tuple[str, str], ...]
     started_at: float
     max_duration_s: float | None = None
+    settle: Callable[[Connection, InstanceResult], None] = _nothing_to_settle
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InstanceResult:
+class InstanceResult(msgspec.Struct, frozen=True, kw_only=True):
     """How an instance ended: its return code (``return_codes``) and how its call did."""
 
     return_code: int
@@ -102,7 +108,12 @@ class Surroundings:
 
     def log_folder(self, account: AccountId) -> Path:
         """Where the logs of an account's REST instances are; names below it are those of ``log_filename``."""
-        return self.logs_root / "rest" / str(account)
+        return _log_folder(self.logs_root, account)
+
+
+@lru_cache(maxsize=1024)
+def _log_folder(logs_root: Path, account: AccountId) -> Path:
+    return logs_root / "rest" / str(account)
 
 
 async def run_instance(
@@ -115,8 +126,8 @@ async def run_instance(
     What is raised before it has returned is passed on, and nothing happened. After it, cancelling ends the instance in
     an orderly way before the cancellation is passed on.
     """
-    async with _opened(order, around, rest_log_name(order.started_at, order.instance_id)) as (journal, application):
-        return await _Instance(order, before_invite, around, journal, application).run()
+    journal, application = _opened(order, around, rest_log_name(order.started_at, order.instance_id))
+    return await _Instance(order, before_invite, around, journal, application).run()
 
 
 async def ask_final_page_later(
@@ -131,26 +142,21 @@ async def ask_final_page_later(
         find_log_name, around.log_folder(order.account_id), order.started_at, order.instance_id
     )
     page = order.service.final_page
-    async with _opened(order, around, log_name) as (journal, application):
-        journal.log.line(Level.WARNING, "the platform restarted while this instance ran")
-        try:
-            asked = await around.database.write(
-                lambda c: ledger.stamp_final_asked(c, order.instance_id, around.clock())
-            )
-            if page is None or not page.url or not asked:
-                return False
-            await application.ask_final_page(page, facts, outcome)
-            return True
-        finally:
-            stopped_at = around.clock() if facts.ended_at is None else facts.ended_at
-            await to_the_end(journal.log.close(rest_log_name(stopped_at, order.instance_id)))
+    journal, application = _opened(order, around, log_name)
+    journal.log.line(Level.WARNING, "the platform restarted while this instance ran")
+    try:
+        asked = await around.database.write(lambda c: ledger.stamp_final_asked(c, order.instance_id, around.clock()))
+        if page is None or not page.url or not asked:
+            return False
+        await application.ask_final_page(page, facts, outcome)
+        return True
+    finally:
+        stopped_at = around.clock() if facts.ended_at is None else facts.ended_at
+        await to_the_end(journal.log.close(rest_log_name(stopped_at, order.instance_id)))
 
 
-@asynccontextmanager
-async def _opened(
-    order: InstanceOrder, around: Surroundings, log_name: str
-) -> AsyncIterator[tuple[Journal, WebApplication]]:
-    """Open the log of an instance and its way to its web application."""
+def _opened(order: InstanceOrder, around: Surroundings, log_name: str) -> tuple[Journal, WebApplication]:
+    """Return the log of an instance, which is to be closed, and its way to its web application."""
     journal = Journal(
         instance_id=order.instance_id,
         call_id=order.call_id,
@@ -158,20 +164,17 @@ async def _opened(
         watcher=around.watcher,
         clock=around.clock,
     )
-    async with around.pages.session(cache_scope=str(order.account_id)) as session:
-        identity = Identity(
-            instance_id=order.instance_id,
-            call_id=order.call_id,
-            service=order.service,
-            destination=order.destination,
-            caller_id=order.caller_id,
-            outbound_parameters=order.outbound_parameters or "",
-            log_filename=log_name,
-        )
-        yield (
-            journal,
-            WebApplication(identity, token=order.token, session=session, journal=journal, clock=around.clock),
-        )
+    identity = Identity(
+        instance_id=order.instance_id,
+        call_id=order.call_id,
+        service=order.service,
+        destination=order.destination,
+        caller_id=order.caller_id,
+        outbound_parameters=order.outbound_parameters or "",
+        log_filename=log_name,
+    )
+    session = around.pages.session(cache_scope=str(order.account_id))
+    return journal, WebApplication(identity, token=order.token, session=session, journal=journal, clock=around.clock)
 
 
 class _Instance:
@@ -197,6 +200,7 @@ class _Instance:
         self._call: Call | None = None
         self._stamped = False
         self._cancelled = False
+        self._has_left = False
         self._moving: list[asyncio.Task[None]] = []
         self._return_code = return_codes.INTERNAL
         self._stop_name = journal.log.name
@@ -217,7 +221,8 @@ class _Instance:
                 raise asyncio.CancelledError
             await self._application.finish_notifications()
         finally:
-            await to_the_end(self._leave())
+            if not self._has_left:
+                await to_the_end(self._leave())
         return InstanceResult(return_code=self._return_code, outcome=outcome)
 
     def _note(self, failure: BaseException) -> None:
@@ -279,7 +284,10 @@ class _Instance:
 
     async def _save_move(self, saved: bytes) -> None:
         try:
-            await self._around.database.write(lambda c: ledger.save_call(c, self._order.call_id, saved), brief=True)
+            await self._around.database.write(
+                lambda c: ledger.save_call(c, self._order.call_id, saved, detail=where_led(self._facts.redirects)),
+                brief=True,
+            )
         except OutsideError as failure:
             # Only a crash in the next moments would need it; the call itself goes on.
             logger.warning("A call's new place was not written", action="move_not_written", reason=str(failure))
@@ -316,9 +324,11 @@ class _Instance:
             if await self._around.database.write(lambda c: self._close_before_final_page(c, outcome), brief=True):
                 await self._ask_final(page, outcome)
             stopped_at = self._around.clock()
-            await self._around.database.write(lambda c: self._close_instance(c, stopped_at), brief=True)
+            await self._around.database.write(lambda c: self._close_instance(c, outcome, stopped_at), brief=True)
         self._stop_name = rest_log_name(stopped_at, self._order.instance_id)
         self._journal.tell(EventKind.ENDED, f"{self._return_code} ({return_codes.MEANINGS[self._return_code]})")
+        if not self._application.has_notified:
+            await self._leave()
         return outcome
 
     def _outcome(self) -> Outcome:
@@ -333,7 +343,7 @@ class _Instance:
 
     def _close_both(self, c: Connection, outcome: Outcome, stopped_at: float) -> None:
         self._close_call(c, outcome)
-        self._close_instance(c, stopped_at)
+        self._close_instance(c, outcome, stopped_at)
 
     def _close_before_final_page(self, c: Connection, outcome: Outcome) -> bool:
         """Close the CDR and, in the same transaction, take the right to ask the final page."""
@@ -354,13 +364,17 @@ class _Instance:
         )
 
     async def _ask_final(self, page: Page, outcome: Outcome) -> None:
+        asking = self._application.ask_final_page(page, self._facts, outcome)
+        if not self._cancelled:
+            await asking
+            return
         try:
-            async with asyncio.timeout(FINAL_PAGE_WHEN_CANCELLED_S if self._cancelled else None):
-                await self._application.ask_final_page(page, self._facts, outcome)
+            async with asyncio.timeout(FINAL_PAGE_WHEN_CANCELLED_S):
+                await asking
         except TimeoutError:
             self._journal.log.line(Level.WARNING, "the final page did not answer in the time left")
 
-    def _close_instance(self, c: Connection, stopped_at: float) -> None:
+    def _close_instance(self, c: Connection, outcome: Outcome, stopped_at: float) -> None:
         for seconds, neural in ((self._spoken.standard, False), (self._spoken.neural, True)):
             if seconds:
                 ledger.add_tts(c, self._order.instance_id, seconds=seconds, neural=neural)
@@ -371,12 +385,15 @@ class _Instance:
             exit_status=self._return_code,
             settings=self._around.records,
         )
+        self._order.settle(c, InstanceResult(return_code=self._return_code, outcome=outcome))
 
     async def _leave(self) -> None:
         try:
-            await asyncio.gather(*self._moving)
+            if self._moving:
+                await asyncio.gather(*self._moving)
             await self._application.drop_notifications()
         finally:
+            self._has_left = True
             await self._journal.log.close(self._stop_name)
 
     # --- words

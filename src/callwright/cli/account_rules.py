@@ -20,10 +20,12 @@ def rules(
         typer.Option("--allow-unknown/--no-unknown", help="Unknown and satellite numbers.", show_default=False),
     ] = None,
     allow: Annotated[
-        list[str] | None, typer.Option(help="Only numbers that begin like this; repeat for several, '' for all.")
+        list[str] | None,
+        typer.Option(metavar="DIGITS", help="Only numbers that begin like this; repeat for several, '' for all."),
     ] = None,
     block: Annotated[
-        list[str] | None, typer.Option(help="No numbers that begin like this; repeat for several, '' for none.")
+        list[str] | None,
+        typer.Option(metavar="DIGITS", help="No numbers that begin like this; repeat for several, '' for none."),
     ] = None,
     daily_cap: Annotated[str | None, typer.Option(help="Dollars it may spend a day (UTC), '' for no limit.")] = None,
     credit: Annotated[str | None, typer.Option(help="Dollars it may spend in all, '' for no limit.")] = None,

@@ -12,16 +12,17 @@ from callwright.cli.tables import show_table
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 
-@app.command("add")
+@app.command("add", short_help="Add an account and print its API Access Key.")
 def add(
     username: Annotated[str, typer.Argument(help="The user name clients log in with, usually an e-mail address.")],
     kind: Annotated[
         str, typer.Option("--type", help="developer (one start per request), production or premium.")
     ] = "developer",
-    max_cps: Annotated[float | None, typer.Option(help="Starts per second at most.", show_default="1")] = None,
+    max_cps: Annotated[float | None, typer.Option(help="Starts per second at most (default: 1).")] = None,
     max_running: Annotated[int | None, typer.Option(help="Instances running at the same time at most.")] = None,
     caller_id: Annotated[
-        list[str] | None, typer.Option(help="A caller id this account may show, or 'any'; repeat for several.")
+        list[str] | None,
+        typer.Option(metavar="NUMBER", help="A caller id this account may show, or 'any'; repeat for several."),
     ] = None,
     data: Data = None,
 ) -> None:
@@ -58,7 +59,7 @@ def list_accounts(data: Data = None) -> None:
     show_table(("account", "type", "starts/s", "running at most", "caller ids"), rows, empty="no account yet")
 
 
-@app.command("rotate-key")
+@app.command("rotate-key", short_help="Make a new API Access Key and print it.")
 def rotate_key(username: str, data: Data = None) -> None:
     """Make a new API Access Key and print it; the former one works until the new one has been used."""
     answer = node_link(data).post("/accounts/rotate_key", {"username": username})

@@ -20,7 +20,10 @@ from callwright.cli.options import Account, Data, given, node_link
 from callwright.cli.watching import line_printer, watch
 from callwright.client import ApplicationStatus, Call, Status
 
-References = Annotated[list[str], typer.Argument(help="References as service_start or `callwright call` gave them.")]
+References = Annotated[
+    list[str],
+    typer.Argument(metavar="REFERENCE", help="References as service_start or `callwright call` gave them."),
+]
 
 
 def call(

@@ -55,8 +55,8 @@ def _look(settings: Settings) -> Iterator[Finding]:
     running = _running_node(settings)
     yield running
     if running.grade == "note":  # with a node running, its ports are taken by itself
-        yield _port("http port", settings.http.host, settings.http.port, socket.SOCK_STREAM)
-        yield _port("sip port", settings.sip.host, settings.sip.port, socket.SOCK_DGRAM)
+        yield _port("http port", settings.http.host, settings.http.port, ("TCP",))
+        yield _port("sip port", settings.sip.host, settings.sip.port, ("UDP", "TCP"))
     yield _binding(settings)
     yield from _trunks(settings, running)
     yield _rtp(settings)
@@ -92,21 +92,28 @@ def _running_node(settings: Settings) -> Finding:
     return Finding(grade="ok", what="node", detail=detail + f"{node['queue_length']} queued")
 
 
-def _port(what: str, host: str, port: int, kind: socket.SocketKind) -> Finding:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, kind) as probe:
-        if kind is socket.SOCK_STREAM:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host.strip("[]"), port))
-        except OSError as problem:
+def _port(what: str, host: str, port: int, ways: tuple[str, ...]) -> Finding:
+    for way in ways:
+        if why_not := _why_not_free(host, port, way):
             option = what.split(" ")[0]
             return Finding(
                 grade="bad",
                 what=what,
-                detail=f"{host}:{port} cannot be used ({problem.strerror}): choose another with --{option} HOST:PORT",
+                detail=f"{host}:{port} cannot be used by {way} ({why_not}): choose another with --{option} HOST:PORT",
             )
-    return Finding(grade="ok", what=what, detail=f"{host}:{port} is free")
+    return Finding(grade="ok", what=what, detail=f"{host}:{port} is free" if port else f"a free one of {host}")
+
+
+def _why_not_free(host: str, port: int, way: str) -> str:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM if way == "UDP" else socket.SOCK_STREAM) as probe:
+        if way == "TCP":
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host.strip("[]"), port))
+        except OSError as problem:
+            return problem.strerror or str(problem)
+    return ""
 
 
 def _binding(settings: Settings) -> Finding:

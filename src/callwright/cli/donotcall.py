@@ -14,10 +14,12 @@ from callwright.cli.text_files import read_text, refuse_problems
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
-Numbers = Annotated[list[str], typer.Argument(help="Full international numbers, such as +441908273800.")]
+Numbers = Annotated[
+    list[str], typer.Argument(metavar="NUMBER", help="Full international numbers, such as +441908273800.")
+]
 
 
-@app.command("add")
+@app.command("add", short_help="Put numbers on the list.")
 def add(
     numbers: Numbers,
     note: Annotated[str, typer.Option(help="Why it must not be called.")] = "",
@@ -54,7 +56,7 @@ def list_numbers(
         typer.echo(f"There are {found['count']} in all: --after {rows[-1][0]}")
 
 
-@app.command("import")
+@app.command("import", short_help="Put the numbers of a file on the list.")
 def import_numbers(
     file: Annotated[Path, typer.Argument(help="Text with one number a line, and an optional note after a comma.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would change.")] = False,

@@ -70,6 +70,8 @@ def _show_start(found: dict[str, Any]) -> None:
         _show({"messages": f"callwright ladder {found['reference']}"})
     for error in found["errors"]:
         _show({"error": f"{error['code']}: {error['text']}", "": error["what_to_do"]})
+    for number, trouble in enumerate(found.get("troubles", ())):
+        typer.echo(f"{'' if number else 'log says':<10} {trouble}")
     _show({"log": found["log"]})
 
 

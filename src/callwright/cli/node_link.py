@@ -14,8 +14,10 @@ from typing import Any, cast
 from urllib.parse import urlencode
 
 from callwright.values.errors import CallwrightError
+from callwright.web.error_catalogue import CATALOGUE
 
 TIMEOUT_S = 60.0
+_GENERAL = {CATALOGUE[number].code: f"{CATALOGUE[number].text}: " for number in ("0002", "404")}
 
 
 class NoNode(CallwrightError):
@@ -103,12 +105,17 @@ class NodeLink:
             ) from problem
 
 
+def _particular(code: str, text: str) -> str:
+    """Return the text of an error without the general words before it, where those help nobody at a terminal."""
+    return text.removeprefix(_GENERAL[code]) if code in _GENERAL else text
+
+
 def _check(status: int, content: Any) -> None:
     if status < 400:
         return
     try:
         error = json.loads(content())["error"]
-        text = "; ".join([str(error["text"]), *map(str, error.get("details", []))])
+        text = "; ".join([_particular(str(error["code"]), str(error["text"])), *map(str, error.get("details", []))])
     except (ValueError, KeyError, TypeError):
         text = f"the node answered HTTP {status}"
     raise NodeRefused(text)

@@ -16,7 +16,11 @@ T = TypeVar("T")
 
 Data = Annotated[
     Path | None,
-    typer.Option("--data", help="Folder of the node's database, recordings and logs.", show_default=False),
+    typer.Option(
+        "--data",
+        help="Folder of the node's database, recordings and logs (default: ~/.local/share/callwright).",
+        show_default=False,
+    ),
 ]
 Config = Annotated[
     Path | None,

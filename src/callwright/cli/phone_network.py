@@ -81,9 +81,14 @@ async def alone(data: Path, sip: str, personas: Path | None) -> None:
 
 async def _render_phrases(speech: Speech, folder: Path, personas: Path | None) -> None:
     """Give the telephones their voices: render what they may say and is not there yet."""
-    for phrase in await asyncio.to_thread(_missing, folder, personas):
+    missing = await asyncio.to_thread(_missing, folder, personas)
+    for phrase in missing:
         rendered = await speech.render(phrase.text, selector=None, default_selector=BUILT_IN_SELECTOR)
         await asyncio.to_thread(_keep, rendered.path, folder / phrase.file_name)
+    if missing:
+        log.info(
+            "What the simulated telephones say was rendered.", action="sandbox_phrases_rendered", phrases=len(missing)
+        )
 
 
 def _missing(folder: Path, personas: Path | None) -> list[phrases.Phrase]:

@@ -15,7 +15,7 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 Service = Annotated[str, typer.Argument(help="The outbound service whose queue is meant.", show_default=False)]
 
 
-@app.command("list")
+@app.command("list", short_help="List the queues that are not empty.")
 def list_queues(
     account: Account = None,
     data: Data = None,

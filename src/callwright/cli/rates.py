@@ -46,7 +46,7 @@ def show(
     for kind, price in card["features"].items():
         typer.echo(f"{'feature ' + kind + '*':<20}{price}")
     if found["count"]:
-        typer.echo(f"{found['count']} rates of numbers:")
+        typer.echo(f"rates of numbers: {found['count']}")
         _show_numbers(found["numbers"])
     if found["more"]:
         typer.echo(f"There are more: --after {found['numbers'][-1]['prefix']}")
@@ -60,10 +60,12 @@ def set_rates(
     tts: Annotated[str | None, _price("A minute of speech, standard voice")] = None,
     tts_neural: Annotated[str | None, _price("A minute of speech, neural voice")] = None,
     tollfree_prefix: Annotated[
-        list[str] | None, typer.Option(help="Beginning of toll-free numbers; repeat for several, '' for none.")
+        list[str] | None,
+        typer.Option(metavar="DIGITS", help="Beginning of toll-free numbers; repeat for several, '' for none."),
     ] = None,
     feature: Annotated[
-        list[str] | None, typer.Option(help="TYPE=PRICE of a minute, such as sr_=0.02; TYPE= removes it.")
+        list[str] | None,
+        typer.Option(metavar="TYPE=PRICE", help="Price of a minute, such as sr_=0.02; TYPE= removes it."),
     ] = None,
     prefix: Annotated[str | None, typer.Option(help="Set the rate of numbers that begin like this.")] = None,
     price: Annotated[str | None, _price("With --prefix: a minute of such a call")] = None,
@@ -102,7 +104,7 @@ def set_rates(
     show(account=account, data=data)
 
 
-@app.command("import")
+@app.command("import", short_help="Store the number rates of a CSV file.")
 def import_rates(
     file: Annotated[Path, typer.Argument(help="CSV with a heading: prefix,price[,first,next,minimum,fee,tollfree].")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would change.")] = False,
@@ -121,7 +123,9 @@ def import_rates(
 
 @app.command("remove")
 def remove(
-    prefix: Annotated[list[str] | None, typer.Option(help="A prefix to remove; repeat for several.")] = None,
+    prefix: Annotated[
+        list[str] | None, typer.Option(metavar="DIGITS", help="A prefix to remove; repeat for several.")
+    ] = None,
     card: Annotated[bool, typer.Option("--card", help="Remove the whole card.")] = False,
     account: Account = None,
     data: Data = None,

@@ -19,12 +19,8 @@ DEMO_ACCOUNT = "demo@example.com"
 
 def serve(
     data: Data = None,
-    http: Annotated[
-        str | None, typer.Option(help="HOST:PORT of the web services.", show_default="127.0.0.1:8080")
-    ] = None,
-    sip: Annotated[
-        str | None, typer.Option(help="HOST:PORT of SIP, UDP and TCP.", show_default="127.0.0.1:5060")
-    ] = None,
+    http: Annotated[str | None, typer.Option(help="HOST:PORT of the web services (default: 127.0.0.1:8080).")] = None,
+    sip: Annotated[str | None, typer.Option(help="HOST:PORT of SIP, UDP and TCP (default: 127.0.0.1:5060).")] = None,
     sandbox: Annotated[
         bool, typer.Option("--sandbox", help="Run the simulated phone network beside the node.")
     ] = False,
@@ -39,7 +35,7 @@ def serve(
         bool, typer.Option("--insecure-http", help="Serve plain HTTP beyond this machine all the same.")
     ] = False,
     config: Config = None,
-    log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.", show_default="info")] = None,
+    log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error (default: info).")] = None,
     sandbox_at: Annotated[
         str | None, typer.Option("--sandbox-at", help="HOST:PORT of a running simulated phone network.", hidden=True)
     ] = None,

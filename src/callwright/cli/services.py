@@ -28,7 +28,7 @@ def add(
     voice: Annotated[str | None, typer.Option(help="Text-to-speech voice of this service.")] = None,
     max_cps: Annotated[float | None, typer.Option(help="Starts per second at most.")] = None,
     max_running: Annotated[int | None, typer.Option(help="Instances running at the same time at most.")] = None,
-    ring_timeout: Annotated[float | None, typer.Option(help="Seconds a call may ring.", show_default="60")] = None,
+    ring_timeout: Annotated[float | None, typer.Option(help="Seconds a call may ring (default: 60).")] = None,
     uas: Annotated[str | None, typer.Option(help="Run this UAS application instead of REST pages.")] = None,
     account: Account = None,
     data: Data = None,
@@ -56,7 +56,7 @@ def add(
     typer.echo(f"service    {service['name']} ({service['application']}) of {service['account']}")
     typer.echo(f"user name  {owner['cloud_id']}/{service['account']}/{service['name']}")
     typer.echo(f"password   {answer['password']}")
-    typer.echo(f"start      POST {node['http']}/service_start with these as Basic authorisation")
+    typer.echo(f"start      POST {node['url']}/service_start with these as Basic authorisation")
 
 
 @app.command("list")

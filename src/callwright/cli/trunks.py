@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,16 +21,18 @@ _MARKS = {"good": "ok  ", "bad": "FAIL", "note": "    "}
 def add(
     name: Annotated[str, typer.Argument(help="A short name for this trunk; records and logs show it.")],
     host: Annotated[str, typer.Option(help="Host name or address of the trunk.", show_default=False)],
-    port: Annotated[int | None, typer.Option(help="Its port.", show_default="by SRV, else 5060, TLS 5061")] = None,
+    port: Annotated[int | None, typer.Option(help="Its port (default: by SRV, else 5060, TLS 5061).")] = None,
     transport: Annotated[str, typer.Option(help="udp, tcp or tls.")] = "udp",
     prefix: Annotated[
         list[str] | None,
-        typer.Option(help="DIGITS[:PRIORITY[:WEIGHT]] of numbers it carries; repeatable.", show_default="* (all)"),
+        typer.Option(
+            metavar="PREFIX", help="DIGITS[:PRIORITY[:WEIGHT]] of numbers it carries; repeatable (default: *, all)."
+        ),
     ] = None,
     user: Annotated[str, typer.Option(help="User name of its digest authentication.")] = "",
     password: Annotated[str, typer.Option(help="Password of that user, - to be asked for it; kept sealed.")] = "",
     register: Annotated[bool, typer.Option("--register", help="Keep this node registered there.")] = False,
-    expires: Annotated[int | None, typer.Option(help="Seconds a registration asks for.", show_default="600")] = None,
+    expires: Annotated[int | None, typer.Option(help="Seconds a registration asks for (default: 600).")] = None,
     from_user: Annotated[str, typer.Option(help="User of From in place of the caller id.")] = "",
     from_domain: Annotated[str, typer.Option(help="Domain of From and of the registration.")] = "",
     assert_identity: Annotated[
@@ -43,12 +46,14 @@ def add(
     plus: Annotated[bool, typer.Option("--plus", help="Write numbers with a leading +.")] = False,
     codec: Annotated[
         list[str] | None,
-        typer.Option(help="Codec to offer, the favourite first; repeatable.", show_default="PCMA, PCMU"),
+        typer.Option(
+            metavar="NAME", help="Codec to offer, the favourite first; repeatable (default: PCMA, then PCMU)."
+        ),
     ] = None,
     max_calls: Annotated[int | None, typer.Option(help="Calls at the same time at most.")] = None,
     max_cps: Annotated[float | None, typer.Option(help="Calls per second at most.")] = None,
     check_every: Annotated[
-        float | None, typer.Option(help="Seconds between health checks (OPTIONS), 0 for none.", show_default="30")
+        float | None, typer.Option(help="Seconds between health checks (OPTIONS), 0 for none (default: 30).")
     ] = None,
     disabled: Annotated[bool, typer.Option("--disabled", help="Keep it, but do not use it yet.")] = False,
     data: Data = None,
@@ -80,10 +85,11 @@ def add(
     answer = node_link(data).post("/trunks", wanted)
     trunk = answer["trunk"]
     typer.echo(f"trunk {trunk['name']} carries {_carries(trunk)} to {_where(trunk)}")
+    _warn(trunk)
     typer.echo(f"see what it says: callwright trunk test {trunk['name']}")
 
 
-@app.command("edit")
+@app.command("edit", short_help="Change a trunk from the next call on.")
 def edit(
     name: Annotated[str, typer.Argument(help="The trunk to change.")],
     host: Annotated[str | None, typer.Option(help="Host name or address of the trunk.")] = None,
@@ -91,7 +97,10 @@ def edit(
     transport: Annotated[str | None, typer.Option(help="udp, tcp or tls.")] = None,
     prefix: Annotated[
         list[str] | None,
-        typer.Option(help="DIGITS[:PRIORITY[:WEIGHT]] of numbers it carries, in place of all before; repeatable."),
+        typer.Option(
+            metavar="PREFIX",
+            help="DIGITS[:PRIORITY[:WEIGHT]] of numbers it carries, in place of all before; repeatable.",
+        ),
     ] = None,
     user: Annotated[str | None, typer.Option(help='User name of its digest authentication, "" for none.')] = None,
     password: Annotated[
@@ -114,7 +123,8 @@ def edit(
     prepend: Annotated[str | None, typer.Option("--add", help="Digits put in front of called numbers.")] = None,
     plus: Annotated[bool | None, typer.Option("--plus/--no-plus", help="Write numbers with a leading +.")] = None,
     codec: Annotated[
-        list[str] | None, typer.Option(help="Codec to offer, the favourite first, in place of all before; repeatable.")
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Codec to offer, the favourite first, in place of all before; repeatable."),
     ] = None,
     max_calls: Annotated[int | None, typer.Option(help="Calls at the same time at most; 0: any number.")] = None,
     max_cps: Annotated[float | None, typer.Option(help="Calls per second at most; 0: any number.")] = None,
@@ -147,11 +157,12 @@ def edit(
     )
     if not changes:
         raise typer.BadParameter("say what shall be different, for example --max-cps 5")
-    node_link(data).post("/trunks/edit", {"name": name, **changes})
+    trunk = node_link(data).post("/trunks/edit", {"name": name, **changes})["trunk"]
     typer.echo(f"trunk {name} is changed: {', '.join(changes)}")
+    _warn(trunk)
 
 
-@app.command("list")
+@app.command("list", short_help="List the trunks and how they do.")
 def list_trunks(data: Data = None) -> None:
     """List the trunks: where they are, how they do, how fast they get calls."""
     rows = [
@@ -199,7 +210,7 @@ def remove(name: str, data: Data = None) -> None:
     typer.echo(f"trunk {name} is removed")
 
 
-@app.command("test")
+@app.command("test", short_help="Look a trunk over and say what was found.")
 def look_over(
     name: str,
     call: Annotated[str, typer.Option(help="Call this number through the trunk and play a tone.")] = "",
@@ -216,6 +227,11 @@ def look_over(
         raise typer.Exit(1)
 
 
+def _warn(trunk: dict[str, Any]) -> None:
+    if trunk["warning"]:
+        typer.echo(f"warning: {trunk['warning']}", err=True)
+
+
 def _where(trunk: dict[str, Any]) -> str:
     host = f"[{trunk['host']}]" if ":" in trunk["host"] else trunk["host"]
     return (
@@ -230,8 +246,8 @@ def _carries(trunk: dict[str, Any]) -> str:
 
 
 def _state(trunk: dict[str, Any]) -> str:
-    refused = f": {trunk['register_refused']}" if trunk["state"] == "not registered" else ""
-    return str(trunk["state"]) + (refused if trunk["register_refused"] else "")
+    why = {"not registered": trunk["register_refused"], "down": trunk["why_down"]}.get(trunk["state"], "")
+    return str(trunk["state"]) + (f": {why}" if why else "")
 
 
 def _calls(trunk: dict[str, Any]) -> str:
@@ -243,5 +259,8 @@ def _rate(trunk: dict[str, Any]) -> str:
         return "any"
     why = "lowered: it pushed back"
     if trunk["resting_for_s"] is not None:
-        why += f", wants rest for {trunk['resting_for_s']:.0f} s"
-    return f"{trunk['rate']:.3g}" + (f" ({why})" if trunk["lowered"] else "")
+        why += f", wants rest for {math.ceil(trunk['resting_for_s'])} s"
+    if not trunk["lowered"]:
+        return f"{trunk['rate']:.3g}"
+    limit = "" if trunk["max_cps"] is None else f" of {trunk['max_cps']:.3g}"
+    return f"{trunk['rate']:.3g}{limit} ({why})"

@@ -9,7 +9,9 @@ import typer
 
 from callwright.client import Again, CallingHours, Retry
 
-Header = Annotated[list[str] | None, typer.Option("--header", help="A SIP header to add: 'X-Ticket: 7'. Repeatable.")]
+Header = Annotated[
+    list[str] | None, typer.Option("--header", metavar="HEADER", help="A SIP header to add: 'X-Ticket: 7'. Repeatable.")
+]
 StartAfter = Annotated[
     str | None, typer.Option(help="Not dialled before: 2030-01-31T09:00:00Z, or epoch seconds.", show_default=False)
 ]
@@ -33,6 +35,7 @@ Retries = Annotated[
     list[str] | None,
     typer.Option(
         "--retry",
+        metavar="PLAN",
         help="Try again: 'busy=300' (after 300 seconds), 'no_answer=60x3' (so often), 'unreachable=…'. Repeatable.",
     ),
 ]

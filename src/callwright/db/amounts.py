@@ -20,8 +20,8 @@ class Amount(TypeDecorator[Money]):
     cache_ok = True
 
     def process_bind_param(self, value: Money | None, dialect: Dialect) -> int | None:
-        if value is None:
-            return None
+        if not value:
+            return None if value is None else 0
         micro = value * _MICRO
         whole = int(micro)
         if whole != micro:

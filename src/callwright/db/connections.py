@@ -1,7 +1,7 @@
 """SQLite connections as this product wants them: durable, with foreign keys, and with transactions that are ours.
 
 Python's sqlite3 module likes to begin and commit transactions by itself, which breaks savepoints. Here its
-``isolation_level`` is None, so it never does, and every BEGIN is sent by SQLAlchemy's "begin" event.
+``isolation_level`` is None, so it never does, and every BEGIN is sent by SQLAlchemy's "begin" event or by ``writer``.
 """
 
 from __future__ import annotations
@@ -35,8 +35,11 @@ def writer_engine(path: Path, box: SecretBox) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        # IMMEDIATE: a transaction that starts as a reader and then writes can fail with BUSY half way
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        raw = connection.connection.driver_connection
+        assert isinstance(raw, sqlite3.Connection)
+        if not raw.in_transaction:  # the writer sends its own
+            # IMMEDIATE: a transaction that starts as a reader and then writes can fail with BUSY half way
+            raw.execute("BEGIN IMMEDIATE")
 
     return engine
 

@@ -22,10 +22,11 @@ from sqlalchemy.exc import DBAPIError
 from callwright.db import migrate
 from callwright.db.connections import reader_engine, writer_engine
 from callwright.db.errors import unavailable
+from callwright.db.groups import GroupSizes
 from callwright.db.lock import FolderLock
 from callwright.db.sealing import KEY_FILE, SecretBox
 from callwright.db.tables import node
-from callwright.db.writer import GroupSizes, Writer
+from callwright.db.writer import Writer
 
 T = TypeVar("T")
 
@@ -72,7 +73,7 @@ class Database:
         return self._writer.sizes
 
     async def write(self, fn: Callable[[Connection], T], *, lasting: bool = True, brief: bool = False) -> T:
-        """Run ``fn`` in the writer thread and return its result once it is committed and on the disk.
+        """Run ``fn`` on the connection that writes and return its result once it is committed and on the disk.
 
         Writes run one after the other in the order they were asked for, each seeing those before it. What ``fn``
         raises undoes only its own changes and is raised here. ``fn`` must not commit, roll back or wait.
@@ -81,8 +82,8 @@ class Database:
         power may forget it, with whatever else was not lasting since the last write that was. For what a restart would
         undo anyway.
 
-        A ``brief`` one is run by the event loop, inside the writer thread's transaction, because the two threads would
-        only be in each other's way: for a handful of statements on a handful of rows, found by their keys.
+        It runs in a thread; a ``brief`` one in the event loop, because two threads would only be in each other's way:
+        for a handful of statements on a handful of rows, found by their keys.
 
         Raise ``DatabaseUnavailable`` when nothing can be committed now. A caller that is cancelled while it waits
         does not take its write back: it happens in full, or (had it failed anyway) not at all.

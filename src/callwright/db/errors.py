@@ -33,6 +33,11 @@ _UNAVAILABLE = {
 }
 
 
+def is_locked(error: sqlite3.Error) -> bool:
+    """Return whether an error says that another program holds the lock this one wants."""
+    return getattr(error, "sqlite_errorcode", 0) & _PRIMARY == sqlite3.SQLITE_BUSY
+
+
 def unavailable(error: BaseException) -> DatabaseUnavailable | None:
     """Return the error to raise in place of a driver error that concerns the whole database, else None."""
     cause = error.orig if isinstance(error, DBAPIError) else error

@@ -12,6 +12,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, Insert, Select, Update
@@ -27,37 +28,33 @@ _Convert = Callable[[Any], Any]
 
 
 @dataclass(frozen=True, slots=True)
-class _Given:
-    """One place of a statement: the value called ``name``, or, with ``name`` "", always the same ``value``."""
-
-    name: str
-    convert: _Convert | None
-    value: object = None
-
-
-@dataclass(frozen=True, slots=True)
 class _Text:
-    """A statement as the driver takes it: its SQL, what goes to each place, and what each column of a row is."""
+    """A statement as the driver takes it: its SQL, what goes to each place, and what each column of a row is.
+
+    ``pick`` takes what goes to its places, in order, from the values it is run with; ``always`` are the places, by
+    their numbers, whose value is always the same. ``given`` and ``found`` are the few to be converted on their way.
+    """
 
     sql: str
-    places: tuple[_Given, ...]
-    columns: tuple[tuple[str, _Convert | None], ...]
+    pick: Callable[[Values], tuple[object, ...]]
+    always: tuple[tuple[int, object], ...]
+    given: tuple[tuple[int, _Convert], ...]
+    columns: tuple[str, ...]
+    found: tuple[tuple[str, _Convert], ...]
 
     def values(self, given: Values) -> list[object]:
-        return [
-            place.value
-            if not place.name
-            else given[place.name]
-            if place.convert is None
-            else place.convert(given[place.name])
-            for place in self.places
-        ]
+        values = list(self.pick(given))
+        for at, value in self.always:
+            values.insert(at, value)
+        for at, convert in self.given:
+            values[at] = convert(values[at])
+        return values
 
     def row(self, found: Sequence[object]) -> Row:
-        return {
-            name: value if convert is None else convert(value)
-            for (name, convert), value in zip(self.columns, found, strict=True)
-        }
+        row = dict(zip(self.columns, found, strict=True))
+        for name, convert in self.found:
+            row[name] = convert(row[name])
+        return row
 
 
 class Prepared:
@@ -106,7 +103,7 @@ class Prepared:
         text = self._text
         if text is None:
             text = self._text = _compiled(self._statement, values)
-        raw = c.connection.driver_connection
+        raw = c.connection.dbapi_connection
         assert isinstance(raw, sqlite3.Connection)
         bound = text.values(values)
         try:
@@ -118,20 +115,25 @@ class Prepared:
 def _compiled(statement: Select[Any] | Insert | Update, values: Values) -> _Text:
     compiled = statement.compile(dialect=_DIALECT, column_keys=sorted(values))
     assert isinstance(compiled, SQLCompiler)
-    places = []
-    for name in compiled.positiontup or ():
-        bind = compiled.binds[name]
-        convert = bind.type.dialect_impl(_DIALECT).bind_processor(_DIALECT)
+    names: list[str] = []
+    always, given = [], []
+    for at, name in enumerate(compiled.positiontup or ()):
+        convert = compiled.binds[name].type.dialect_impl(_DIALECT).bind_processor(_DIALECT)
         if name in values:
-            places.append(_Given(name, convert))
+            names.append(name)
+            if convert is not None:
+                given.append((at, convert))
         else:
             constant = compiled.params[name]
-            places.append(_Given("", None, constant if convert is None else convert(constant)))
-    return _Text(str(compiled), tuple(places), _columns(statement))
-
-
-def _columns(statement: Select[Any] | Insert | Update) -> tuple[tuple[str, _Convert | None], ...]:
-    found = statement.selected_columns if isinstance(statement, Select) else statement.exported_columns
-    return tuple(
-        (str(column.name), column.type.dialect_impl(_DIALECT).result_processor(_DIALECT, None)) for column in found
+            always.append((at, constant if convert is None else convert(constant)))
+    columns = statement.selected_columns if isinstance(statement, Select) else statement.exported_columns
+    types = [(str(column.name), column.type.dialect_impl(_DIALECT)) for column in columns]
+    processors = [(name, kind.result_processor(_DIALECT, None)) for name, kind in types]
+    return _Text(
+        sql=str(compiled),
+        pick=itemgetter(*names) if len(names) > 1 else lambda values: tuple(values[name] for name in names),
+        always=tuple(always),
+        given=tuple(given),
+        columns=tuple(name for name, _ in processors),
+        found=tuple((name, convert) for name, convert in processors if convert is not None),
     )

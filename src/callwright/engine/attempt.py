@@ -37,8 +37,9 @@ class UnusableSound(PeerError):
 class Attempt:
     """A call from its order to the end of its dialog. ``handle`` is "" until the INVITE left.
 
-    ``answered`` is done when the call is up, or holds ``CallFailed``. ``rang`` is set by the first 18x. ``gave_up``
-    says why we stopped trying, "" while we do; ``verdict`` is the outcome when that is not the far end's to decide.
+    ``answered`` is done when the call is up, or holds ``CallFailed``; it is for one to await, who when cancelled
+    cancels it, while ``is_settled`` tells what became of the call. ``rang`` is set by the first 18x. ``gave_up`` says
+    why we stopped trying, "" while we do; ``verdict`` is the outcome when that is not the far end's to decide.
     ``media_lost`` is set when the leg's worker died. ``passage`` is the call's seat on its trunk, None without one.
     ``plan`` is what was sent last, ``trail`` where the call was redirected; ``may_follow`` says why it may not go on to
     a number ("" when it may), None: it may not go on to any other than the one dialled.
@@ -63,6 +64,7 @@ class Attempt:
         self.leg = leg
         self.handle = ""
         self.answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.is_settled = False
         self.rang = False
         self.gave_up = ""
         self.verdict: Outcome | None = None
@@ -77,6 +79,7 @@ class Attempt:
         self._session_id = session_id
         self._version = 0
         self._early: dict[str, bytes] = {}
+        self._early_agreed: dict[str, offer_answer.Agreed] = {}
 
     # --- its sound
 
@@ -101,14 +104,18 @@ class Attempt:
         A 2xx without a body is answered by the description of its own telephone's provisional response, if there was
         one (RFC 3264 wants the same one; RFC 3261 section 13.2.1 lets it stand in the first of them only).
         """
+        agreed = self._early_agreed.get(tag)
         early = self._early.get(tag) or self._early.get("") or b""
         try:
-            self._connect(offer_answer.choose(body or early, self._codecs()))
+            self._connect(agreed or offer_answer.choose(body or early, self._codecs()))
         except (PeerError, MediaError) as problem:
             raise UnusableSound(str(problem)) from problem
 
-    def take_offer(self, body: bytes) -> bytes:
-        """Connect the leg as the far end now wants it and return our answer; raise ``UnusableSound``."""
+    def take_offer(self, body: bytes, tag: str = "") -> bytes:
+        """Connect the leg as the far end now wants it and return our answer; raise ``UnusableSound``.
+
+        What the telephone of this tag and we agree on before it answers stays agreed when it does (RFC 3311).
+        """
         try:
             answer = offer_answer.answer(
                 body,
@@ -122,17 +129,20 @@ class Attempt:
         except (PeerError, MediaError) as problem:
             raise UnusableSound(str(problem)) from problem
         self._version += 1
+        if tag and not self.is_settled and (tag in self._early_agreed or len(self._early_agreed) < _MOST_EARLY):
+            self._early_agreed[tag] = answer.agreed
         return answer.body
 
-    def describe(self, offer: bytes) -> bytes:
+    def describe(self, offer: bytes, tag: str = "") -> bytes:
         """Return what to answer to an INVITE or UPDATE: our answer to its offer, or an offer of ours where it has none
         (its answer comes with the ACK). Raise ``UnusableSound``.
         """
-        return self.take_offer(offer) if offer else self.offer()
+        return self.take_offer(offer, tag) if offer else self.offer()
 
     def forget_early(self) -> None:
         """Another trunk is asked: what telephones behind the one before offered means nothing any more."""
         self._early.clear()
+        self._early_agreed.clear()
 
     def _codecs(self) -> Sequence[Codec]:
         """What we offer: everything we speak, or what the trunk wants, in its order."""
@@ -160,11 +170,13 @@ class Attempt:
 
     def is_answered(self) -> None:
         """The call is up."""
+        self.is_settled = True
         if not self.answered.done():
             self.answered.set_result(None)
 
     def fail(self) -> None:
-        """There will be no call; ``facts.outcome`` says why."""
+        """There will be no call, unless there was one; ``facts.outcome`` says why."""
+        self.is_settled = True
         if not self.answered.done():
             self.answered.set_exception(CallFailed(self.call.facts))
             self.answered.exception()  # read once here: nobody may be waiting when the call was given up

@@ -12,8 +12,9 @@ events in; the media leg feeds its own. docs/reference/calls.md.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
+from functools import partial
 from typing import Any
 
 import structlog
@@ -28,7 +29,7 @@ from callwright.engine.interface import (
     Sound,
 )
 from callwright.engine.key_inbox import WaitingKeys
-from callwright.engine.media_client import Digit, Leg, LegEvent, MediaError, NoRtp
+from callwright.engine.media_client import Digit, Leg, LegEvent, LegStats, MediaError, NoRtp
 from callwright.values.ids import CallId
 from callwright.values.outcome import EndedBy, Outcome, answered_outcome
 
@@ -83,10 +84,13 @@ class OutgoingCall:
     # --- verbs
 
     async def play(self, sounds: Sequence[Sound]) -> None:
+        self._check_up()
         try:
-            await self._while_up(lambda: self._leg.play(sounds))
+            await self._leg.play(sounds)
         except MediaError as problem:
+            self._check_up()  # the end of the call interrupts what plays; of both at once, the end is what counts
             raise MediaUnavailable(str(problem)) from problem
+        self._check_up()
 
     async def record(self, order: RecordingOrder) -> Recorded:
         self._check_up()
@@ -147,16 +151,29 @@ class OutgoingCall:
         self.state = LegState.OVER
         self._settle(outcome)
 
-    async def close_media(self) -> None:
-        """Finish what uses the media leg, close it and keep its statistics. Called once, after ``over``."""
+    @property
+    def is_recording(self) -> bool:
+        return self._recording is not None and not self._recording.done()
+
+    async def finish_recording(self) -> None:
+        """Stop a recording that still runs; return when its file is complete or given up."""
+        if self._recording is not None and self.is_recording:
+            self._leg.stop_recording()
+            await self._completed(self._recording)
+
+    def close_media(self, then: Callable[[OutgoingCall], None]) -> None:
+        """Close the media leg; when that is done keep its statistics, tell ``wait_closed`` and call ``then``. Called
+        once, after ``over`` and when nothing is recorded any more.
+        """
+        self._leg.begin_close().add_done_callback(partial(self._media_closed, then))
+
+    def _media_closed(self, then: Callable[[OutgoingCall], None], closed: asyncio.Future[LegStats]) -> None:
         try:
-            if self._recording is not None and not self._recording.done():
-                self._leg.stop_recording()
-                await self._completed(self._recording)
-            self.facts.media = (await self._leg.close()).as_facts()
+            self.facts.media = closed.result().as_facts()
         finally:
             self._closed.set()
             self._let_go()
+            then(self)
 
     async def wait_closed(self) -> None:
         """Return when the call is over and its media are closed."""
@@ -177,6 +194,7 @@ class OutgoingCall:
         self.facts.outcome = outcome
         self.keys.close(outcome)
         self._ended.set_result(outcome)
+        self._leg.interrupt()
 
     def _check_up(self) -> None:
         if self._ended.done():
@@ -213,20 +231,6 @@ class OutgoingCall:
 
     def _own_format(self) -> str:
         return "ulaw" if self.facts.codec == "PCMU" else "alaw"
-
-    async def _while_up(self, verb: Callable[[], Coroutine[None, None, object]]) -> None:
-        """Run a verb until it is done or the call ends; of both at once, the end is what counts."""
-        self._check_up()
-        task = asyncio.create_task(verb(), name=f"verb on {self.call_id}")
-        task.add_done_callback(_take_exception)
-        try:
-            await _first_of(task, self._ended)
-        finally:
-            if not task.done():
-                task.cancel()
-                await asyncio.wait({task})
-        self._check_up()
-        task.result()
 
     def _heard(self, event: LegEvent) -> None:
         match event:

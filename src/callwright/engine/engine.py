@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 
 import structlog
 
@@ -75,6 +74,7 @@ class CallEngine:
         self._on_progress = on_progress
         self._preparing: dict[CallId, Attempt] = {}
         self._attempts: dict[str, Attempt] = {}
+        self._leaving: set[OutgoingCall] = set()  # those that are over, while their media close
         self._tasks = OwnedTasks()
         self._closing = False
         self._opening = Opening(media, media_host=media_host, send_bye=self._bye, clock=clock, on_progress=on_progress)
@@ -119,11 +119,11 @@ class CallEngine:
     ) -> OutgoingCall:
         facts = facts or CallFacts(call_id=order.call_id, destination=order.destination)
         plan, passage = await self._planning.prepare(order, facts)
-        plan, invite = self._sip.core.named(plan)
         attempt = await self._opening.attempt(order, facts, passage, may_follow=may_follow, on_moved=on_moved)
         call = attempt.call
         self._preparing[order.call_id] = attempt
         try:
+            plan, invite = self._sip.core.named(plan, attempt.offer())
             await before_invite(SavedCall(invite=invite).encode())
             if passage is not None:
                 await passage.turn()
@@ -141,7 +141,8 @@ class CallEngine:
             await on_answered(facts, SavedCall(dialog=dialog, trunk=facts.trunk).encode())
             # Only now that the call is on the disk may the far end stop repeating its answer: were we to die before, a
             # later life would get to know of the call by the repetition, after it by what was written.
-            self._command(lambda _now: self._sip.core.acknowledge(attempt.handle))
+            self._sip.core.acknowledge(attempt.handle)
+            self._sip.pump()
         except CallFailed:
             await call.wait_closed()
             raise
@@ -174,6 +175,7 @@ class CallEngine:
             self._over(attempt, ended_by_us(stopped.detail, was_answered=False))
         self._former.give_up()
         await self._tasks.close()
+        await asyncio.gather(*(call.wait_closed() for call in self._leaving))
 
     # --- the way up
 
@@ -198,8 +200,8 @@ class CallEngine:
         facts.trunk = line.name if line is not None else ""
         attempt.plan = plan
         attempt.trail.begin(plan.request_uri)
-        call_id = plan.call_id if self._trace is None else self._trace.begins(facts.call_id, plan.call_id or "")
-        plan = replace(plan, call_id=call_id, body=attempt.offer())
+        if self._trace is not None:
+            self._trace.begins(facts.call_id, plan.call_id or "")
         attempt.handle = self._sip.core.invite(plan, self._now())
         self._attempts[attempt.handle] = attempt
         self._sip.pump()
@@ -214,7 +216,7 @@ class CallEngine:
         self._attempts.pop(attempt.handle, None)
         attempt.forget_early()
         self._progress(attempt.call.facts, f"{event.code} {event.reason}", why)
-        plan, invite = self._sip.core.named(plan)
+        plan, invite = self._sip.core.named(plan, attempt.offer())
         self._send_invite(attempt, plan)
         if attempt.on_moved is not None:
             attempt.on_moved(SavedCall(invite=invite).encode())
@@ -224,21 +226,22 @@ class CallEngine:
 
     async def _until_answered(self, attempt: Attempt) -> None:
         """Return when the call is up; raise ``CallFailed`` when it is not answered in time or at all."""
-        ring_s = attempt.order.ring_timeout_s
+        ringing = asyncio.get_running_loop().call_later(attempt.order.ring_timeout_s, self._rang_out, attempt)
         try:
-            async with asyncio.timeout(ring_s):
-                await asyncio.shield(attempt.answered)
-        except TimeoutError:
-            # An answer that came in the same instant is an answer: giving up does nothing then.
-            self._give_up(attempt, f"not answered within {ring_s:g} s")
-            await asyncio.shield(attempt.answered)
+            await attempt.answered
         except asyncio.CancelledError:
             self._give_up(attempt, "the platform gave the call up")
             raise
+        finally:
+            ringing.cancel()
+
+    def _rang_out(self, attempt: Attempt) -> None:
+        # An answer that came in the same instant is an answer: giving up does nothing then.
+        self._give_up(attempt, f"not answered within {attempt.order.ring_timeout_s:g} s")
 
     def _give_up(self, attempt: Attempt, why: str) -> None:
         """CANCEL a call that was not answered yet. The core says Failed in the end, whatever crosses the CANCEL."""
-        if attempt.answered.done() or attempt.gave_up:
+        if attempt.is_settled or attempt.gave_up:
             return
         attempt.gave_up = why
         attempt.call.facts.ended_at = self._clock()
@@ -251,7 +254,8 @@ class CallEngine:
         """
         if attempt.last_word is None:
             attempt.last_word = asyncio.get_running_loop().call_later(LAST_WORD_S, self._no_word, attempt)
-        self._command(lambda now: self._sip.core.bye(attempt.handle, now, reason))
+        self._sip.core.bye(attempt.handle, self._now(), reason)
+        self._sip.pump()
         if self._sip.is_closed:
             self._no_word(attempt)
 
@@ -268,9 +272,12 @@ class CallEngine:
 
     def _limit(self, attempt: Attempt) -> None:
         """Hang up a call that is up when its longest duration is over."""
-        limit_s = attempt.order.max_duration_s
-        reached = answered_outcome(ended_by=EndedBy.PLATFORM, detail=f"limit of {limit_s:g} s reached")
-        attempt.limit = asyncio.get_running_loop().call_later(limit_s, attempt.call.end, reached)
+        loop = asyncio.get_running_loop()
+        attempt.limit = loop.call_later(attempt.order.max_duration_s, self._limit_reached, attempt)
+
+    def _limit_reached(self, attempt: Attempt) -> None:
+        detail = f"limit of {attempt.order.max_duration_s:g} s reached"
+        attempt.call.end(answered_outcome(ended_by=EndedBy.PLATFORM, detail=detail))
 
     # --- events of the SIP core
 
@@ -341,6 +348,7 @@ class CallEngine:
         call.facts.take_diversions(event.headers)
         call.went_up()
         self._progress(call.facts, f"{event.code} {event.reason}", "answered")
+        attempt.leg.signalled_by = event.source[0]
         try:
             attempt.take_answer(event.tag, event.body)
         except UnusableSound as problem:
@@ -397,7 +405,20 @@ class CallEngine:
         if self._trace is not None:
             self._trace.ends(attempt.call.call_id)
         attempt.fail()
-        self._tasks.start(attempt.call.close_media(), f"close media of {attempt.call.call_id}")
+        if attempt.call.is_recording:
+            self._tasks.start(self._close_recording(attempt.call), f"close media of {attempt.call.call_id}")
+        else:
+            self._close_media(attempt.call)
+
+    async def _close_recording(self, call: OutgoingCall) -> None:
+        try:
+            await call.finish_recording()
+        finally:
+            self._close_media(call)
+
+    def _close_media(self, call: OutgoingCall) -> None:
+        self._leaving.add(call)
+        call.close_media(self._leaving.discard)
 
     def _on_worker_lost(self, legs: list[Leg]) -> None:
         lost = set(map(id, legs))
@@ -412,10 +433,6 @@ class CallEngine:
                 attempt.call.end(_MEDIA_LOST, reason="SIP;cause=500")
 
     # --- small things
-
-    def _command(self, command: Callable[[float], object]) -> None:
-        command(self._now())
-        self._sip.pump()
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()

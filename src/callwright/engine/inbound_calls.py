@@ -94,6 +94,7 @@ class InboundCalls:
         order = CallOrder(call_id=call_id, destination=destination, caller_id="", service_name="")
         attempt = await self._opening.attempt(order, facts)
         attempt.handle = event.handle
+        attempt.leg.signalled_by = event.source[0]
         try:
             if offer.state is not OfferState.WAITING:
                 raise OfferGone("the caller gave up")

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+import msgspec
+
 from callwright.media.sounds import Keys, Silence, Sound, SoundFile, Tone
 from callwright.sip.diversion import Diversion, HistoryEntry, diversions, history
 from callwright.sip.headers import Pairs
@@ -42,6 +44,7 @@ __all__ = [
 ]
 
 RING_TIMEOUT_S = 60.0  # our choice (docs/reference/rest-applications.md, ringing)
+_DIVERTING = {"diversion", "history-info"}
 MAX_CALL_DURATION_S = 240 * 60.0  # our choice: the documented default of secondary calls
 
 
@@ -77,8 +80,7 @@ class Recorded:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallOrder:
+class CallOrder(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One call to place. ``caller_id`` is digits, a SIP user or address, or "" (then ``service_name`` is the From
     user). ``trunk`` names the only trunk that may carry it, "" for whichever does.
     """
@@ -122,6 +124,8 @@ class CallFacts:
 
     def take_diversions(self, headers: Pairs) -> None:
         """Note what a response says of where the call was sent."""
+        if _DIVERTING.isdisjoint([name.lower() for name, _ in headers]):
+            return
         self.diversions = diversions(headers) or self.diversions
         self.history = history(headers) or self.history
 
@@ -224,8 +228,7 @@ class Call(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallProgress:
+class CallProgress(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Something that happened on a call's way up or down, for logs and ``call --watch``. ``at`` is epoch seconds."""
 
     call_id: CallId

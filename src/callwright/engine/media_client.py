@@ -1,5 +1,7 @@
 """The node's side of the media workers: it starts them, spreads legs over them and replaces one that dies.
 
+Each worker keeps some legs open in advance, with their ports, so that a call need not wait for one.
+
 When a worker dies its legs are lost: everything awaited on them raises `MediaLost`, and `on_worker_lost` is told.
 Workers end by themselves when this process is gone, as their socket closes.
 """
@@ -8,9 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import msgspec
 import structlog
 
 from callwright.engine.media_leg import (
@@ -55,21 +59,43 @@ HUNG_AFTER_S = 8
 """A worker that does not answer for so many seconds, asked in each of them, is killed."""
 _ANSWER_TIMEOUT_S = 10.0
 _RESTART_PAUSE_S = 1.0
+_STOCK = 32
+"""So many legs a worker keeps open in advance: what a busy node needs in the time it takes to open more of them."""
+_STOCK_SHARE = 8
+"""Of a range of few ports only one in so many: others may want them."""
 
 
 @dataclass(slots=True, eq=False)
 class _Place:
-    """A worker's place: its configuration, and the process that fills it, None while that is being replaced."""
+    """A worker's place: its configuration, and the process that fills it, None while that is being replaced. `ready`
+    are the numbers and ports of legs opened in advance, `asked` how many more were asked for, for the stock or for
+    who is `waiting`. It is `full` from when a leg was refused until one is closed: no stock is asked for meanwhile.
+    """
 
     configuration: wire.Configure
     process: WorkerProcess | None = None
     legs: dict[int, Leg] = field(default_factory=dict)
-    opening: dict[int, asyncio.Future[int]] = field(default_factory=dict)
+    ready: deque[wire.LegOpened] = field(default_factory=deque)
+    asked: int = 0
+    waiting: deque[asyncio.Future[wire.LegOpened]] = field(default_factory=deque)
     reports: list[asyncio.Future[WorkerReport]] = field(default_factory=list)
+    stock: int = field(init=False)
+    full: bool = False
+
+    def __post_init__(self) -> None:
+        pairs = (self.configuration.end_port - self.configuration.first_port) // 2
+        self.stock = min(_STOCK, pairs // _STOCK_SHARE)
 
     @property
     def load(self) -> int:
-        return len(self.legs) + len(self.opening)
+        return len(self.legs) + len(self.waiting)
+
+    def next_waiting(self) -> asyncio.Future[wire.LegOpened] | None:
+        """Take out who has waited longest for a leg, and still does."""
+        while self.waiting:
+            if not (opening := self.waiting.popleft()).done():
+                return opening
+        return None
 
 
 class MediaClient:
@@ -119,6 +145,7 @@ class MediaClient:
         try:
             for place in client._places:
                 await client._fill(place)
+            await client.report()  # which comes after their first legs: no call has to wait for one
         except OutsideError as error:
             await client.close()
             raise MediaError(str(error)) from error
@@ -132,13 +159,23 @@ class MediaClient:
         """Process ids of the workers that run."""
         return [place.process.pid for place in self._places if place.process is not None]
 
+    @property
+    def spare_ports(self) -> set[int]:
+        """The RTP ports of legs opened in advance that no call has."""
+        return {opened.port for place in self._places for opened in place.ready}
+
     async def open_leg(self, beside: Leg | None = None) -> Leg:
         """Open a leg on the least loaded worker, or on that of another leg, which it can then be joined to. Raise
         `MediaError` when there is no port or worker for it.
         """
+        place = self._best_place(beside)
+        if place is not None and place.ready:
+            leg = self._take(place, place.ready.popleft())
+            self._restock(place)
+            return leg
         try:
             async with asyncio.timeout(_ANSWER_TIMEOUT_S):
-                return await self._open_leg(beside)
+                return await self._wait_for_leg(beside)
         except TimeoutError as error:
             raise MediaError(f"no media worker answered within {_ANSWER_TIMEOUT_S:g} s") from error
 
@@ -172,36 +209,50 @@ class MediaClient:
         for place in self._places:
             self._empty(place)
 
-    async def _open_leg(self, beside: Leg | None) -> Leg:
-        while True:
-            if self._closed:
-                raise MediaError("the media workers are closed")
-            running = [place for place in self._places if place.process is not None]
-            if beside is not None:
-                running = [place for place in running if place.legs.get(beside.id) is beside]
-                if not running:
-                    raise MediaError("the leg to open another one beside is over")
-            if running:
-                break
-            await self._up.wait()
-        place = min(running, key=lambda place: place.load)
+    def _best_place(self, beside: Leg | None) -> _Place | None:
+        """The place a new leg belongs to, None while no worker runs."""
+        if self._closed:
+            raise MediaError("the media workers are closed")
+        running = [place for place in self._places if place.process is not None]
+        if beside is not None:
+            running = [place for place in running if place.legs.get(beside.id) is beside]
+            if not running:
+                raise MediaError("the leg to open another one beside is over")
+        return min(running, key=lambda place: place.load) if running else None
+
+    def _take(self, place: _Place, opened: wire.LegOpened) -> Leg:
         assert place.process is not None
-        number = next(self._numbers)
-        opened: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        place.opening[number] = opened
+        leg = Leg(opened.leg, place.process.tell, place.configuration.host, opened.port)
+        place.legs[opened.leg] = leg
+        return leg
+
+    async def _wait_for_leg(self, beside: Leg | None) -> Leg:
+        while (place := self._best_place(beside)) is None:
+            await self._up.wait()
         process = place.process
-        process.tell(wire.OpenLeg(leg=number))
+        opening: asyncio.Future[wire.LegOpened] = asyncio.get_running_loop().create_future()
+        place.waiting.append(opening)
+        self._restock(place)
         try:
-            port = await opened
+            opened = await opening
         except asyncio.CancelledError:
-            process.tell(wire.CloseLeg(leg=number))
+            if opening in place.waiting:
+                place.waiting.remove(opening)
+            elif place.process is process and not opening.cancelled() and opening.exception() is None:
+                place.ready.append(opening.result())
             raise
-        finally:
-            place.opening.pop(number, None)
         if place.process is not process:
             raise MediaLost()
-        leg = place.legs[number] = Leg(number, process.tell, place.configuration.host, port)
-        return leg
+        return self._take(place, opened)
+
+    def _restock(self, place: _Place) -> None:
+        """Ask for legs when somebody waits for one or half of the stock is gone."""
+        stock = 0 if place.full else place.stock
+        lacking = stock + len(place.waiting) - len(place.ready) - place.asked
+        if place.process is not None and lacking > 0 and (place.waiting or 2 * lacking >= stock):
+            place.asked += lacking
+            orders = [wire.OpenLeg(leg=next(self._numbers)) for _ in range(lacking)]
+            place.process.tell(*orders, awaited=bool(place.waiting))
 
     async def _fill(self, place: _Place) -> None:
         place.process = await WorkerProcess.start(
@@ -210,6 +261,7 @@ class MediaClient:
             on_lost=lambda process: self._lost(place, process),
             hung_after_s=self._hung_after_s,
         )
+        self._restock(place)
         self._up.set()
 
     def _heard(self, place: _Place, report: wire.Report) -> None:
@@ -217,14 +269,17 @@ class MediaClient:
             case wire.WorkerReport():
                 future = place.reports.pop(0)
                 if not future.done():
-                    future.set_result(report)
-            case wire.LegOpened(leg=number, port=port):
-                opening = place.opening.get(number)
-                if opening is not None and not opening.done():
-                    opening.set_result(port)
-            case wire.LegRefused(leg=number, reason=reason):
-                opening = place.opening.get(number)
-                if opening is not None and not opening.done():
+                    future.set_result(msgspec.structs.replace(report, legs=report.legs - len(place.ready)))
+            case wire.LegOpened():
+                place.asked -= 1
+                if (opening := place.next_waiting()) is not None:
+                    opening.set_result(report)
+                else:
+                    place.ready.append(report)
+            case wire.LegRefused(reason=reason):
+                place.asked -= 1
+                place.full = True
+                if (opening := place.next_waiting()) is not None:
                     opening.set_exception(MediaError(reason))
             case wire.Ready() | wire.Pong():
                 pass
@@ -232,6 +287,7 @@ class MediaClient:
                 leg = place.legs.get(report.leg)
                 if isinstance(report, wire.LegClosed):
                     place.legs.pop(report.leg, None)
+                    place.full = False
                 if leg is not None:
                     leg.hear(report)
 
@@ -257,9 +313,10 @@ class MediaClient:
         """Fail everything awaited of a place's worker; return the legs it had."""
         legs = list(place.legs.values())
         place.legs.clear()
-        for opening in place.opening.values():
-            if not opening.done():
-                opening.set_exception(MediaLost())
+        place.ready.clear()
+        place.asked, place.full = 0, False
+        while (opening := place.next_waiting()) is not None:
+            opening.set_exception(MediaLost())
         for asked in place.reports:
             if not asked.done():
                 asked.set_exception(MediaLost())

@@ -7,6 +7,7 @@ import ipaddress
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeVar, assert_never
 
 import structlog
@@ -45,6 +46,13 @@ class MediaLost(MediaError):
 
     def __init__(self) -> None:
         super().__init__("the media worker of this leg died; its call has to end")
+
+
+class Interrupted(MediaError):
+    """Whoever owns the leg stopped what it played."""
+
+    def __init__(self) -> None:
+        super().__init__("the sound was stopped")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +120,8 @@ class Leg:
         self.id = number
         self.host = host
         self.port = port
+        self.signalled_by = ""
+        """The host that the far end's SIP comes from: where no source is known, sound from there is believed first."""
         self.on_event: Callable[[LegEvent], None] = _ignore
         self._send = tell
         self._numbers = itertools.count(1)
@@ -119,6 +129,7 @@ class Leg:
         self._recordings: dict[int, asyncio.Future[RecordingEnded]] = {}
         self._loop = asyncio.get_running_loop()
         self._closed: asyncio.Future[LegStats] = self._loop.create_future()
+        self._patience: asyncio.TimerHandle | None = None
         self._closing = False
         self._lost = False
 
@@ -133,10 +144,10 @@ class Leg:
         ptime_ms: int = FRAME_MS,
     ) -> None:
         """Start sending and receiving, or change to what a re-INVITE agreed. Raise `MediaError` for a remote host
-        that is not an IP address. `direction` is ours: while it does not send, playing stands still; while it does
-        not receive, missing RTP is not reported. `tone_keys` says whether keys are looked for in the sound: when it is
-        None, if no telephone-event was agreed. `ptime_ms` is the packet length the far end asks for: we send the
-        nearest one between 10 and 60 ms.
+        that is not an IP address of one machine. `direction` is ours: while it does not send, playing stands still;
+        while it does not receive, missing RTP is not reported. `tone_keys` says whether keys are looked for in the
+        sound: when it is None, if no telephone-event was agreed. `ptime_ms` is the packet length the far end asks for:
+        we send the nearest one between 10 and 60 ms.
         """
         host, port = remote
         if codec.name not in _CODECS:
@@ -144,10 +155,10 @@ class Leg:
         if not 0 <= port <= _MAX_PORT:
             raise MediaError(f"the far end's media port {port} is not a port")
         try:
-            version = ipaddress.ip_address(host).version
+            version = _ip_version(host)
         except ValueError as error:
-            raise MediaError(f"the far end's media address {host!r} is not an IP address") from error
-        if version != ipaddress.ip_address(self.host).version:
+            raise MediaError(f"the far end's media address {host!r} is not an IP address of one machine") from error
+        if version != _ip_version(self.host):
             raise MediaError(f"the far end's media address {host} and ours, {self.host}, are of different IP versions")
         self._tell(
             wire.ConnectLeg(
@@ -161,6 +172,7 @@ class Leg:
                 receive=direction.receives,
                 tone_keys=dtmf_payload is None if tone_keys is None else tone_keys,
                 ptime_ms=ptime_ms,
+                signalled_by=self.signalled_by,
             )
         )
 
@@ -183,6 +195,12 @@ class Leg:
             raise
         finally:
             self._playbacks.pop(number, None)
+
+    def interrupt(self) -> None:
+        """Stop all that plays or waits to be played; whoever awaits it gets `Interrupted`."""
+        for number, playback in self._playbacks.items():
+            self._tell(wire.StopPlayback(leg=self.id, playback=number))
+            _fail(playback, Interrupted())
 
     async def record(
         self,
@@ -259,15 +277,16 @@ class Leg:
         """End the leg: playing stops, recordings end and their files are complete when this returns. Closing again
         returns the same figures; a leg whose worker died has none.
         """
+        return await asyncio.shield(self.begin_close())
+
+    def begin_close(self) -> asyncio.Future[LegStats]:
+        """Do as `close` and return what will have the figures, for callbacks: only `close` is to be awaited."""
         if not self._closing:
             self._tell(wire.CloseLeg(leg=self.id))
             self._closing = True
-        try:
-            async with asyncio.timeout(_CLOSE_TIMEOUT_S):
-                return await asyncio.shield(self._closed)
-        except TimeoutError:
-            log.error("A media leg did not close in time.", action="media.close_timeout", leg=self.id, port=self.port)
-            return LegStats()
+            if not self._closed.done():
+                self._patience = self._loop.call_later(_CLOSE_TIMEOUT_S, self._give_up)
+        return self._closed
 
     def hear(self, report: wire.Report) -> None:
         """Take a report of the worker about this leg."""
@@ -283,8 +302,7 @@ class Leg:
             case wire.RecordingDone():
                 self._recording_done(report)
             case wire.LegClosed():
-                if not self._closed.done():
-                    self._closed.set_result(report.stats)
+                self._is_closed(report.stats)
                 self._emit(Closed(stats=report.stats))
             case wire.Trouble():
                 log.warning(report.text, action=report.action, leg=self.id)
@@ -294,12 +312,21 @@ class Leg:
     def lose(self) -> None:
         """The worker died: whatever is awaited on this leg fails."""
         self._lost = True
-        if not self._closed.done():
-            self._closed.set_result(LegStats())
+        self._is_closed(LegStats())
         for playback in self._playbacks.values():
             _fail(playback, MediaLost())
         for recording in self._recordings.values():
             _fail(recording, MediaLost())
+
+    def _is_closed(self, stats: LegStats) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+        if not self._closed.done():
+            self._closed.set_result(stats)
+
+    def _give_up(self) -> None:
+        log.error("A media leg did not close in time.", action="media.close_timeout", leg=self.id, port=self.port)
+        self._is_closed(LegStats())
 
     def _emit(self, event: LegEvent) -> None:
         # In a turn of its own: what a listener raises is its own trouble, not that of every leg of the worker.
@@ -350,6 +377,15 @@ def _settle(future: asyncio.Future[T] | None, value: T) -> None:
 def _fail(future: asyncio.Future[T] | None, error: MediaError) -> None:
     if future is not None and not future.done():
         future.set_exception(error)
+        future.exception()  # read once here: whoever awaits it may be cancelled in the same moment
+
+
+@lru_cache(maxsize=1024)
+def _ip_version(host: str) -> int:
+    address = ipaddress.ip_address(host)
+    if address.is_multicast or host == "255.255.255.255":
+        raise ValueError("sound for one far end is not for everybody")
+    return address.version
 
 
 def _checked_path(path: str) -> str:

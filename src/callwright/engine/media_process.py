@@ -22,7 +22,7 @@ log = structlog.get_logger()
 _START_TIMEOUT_S = 30.0
 _END_TIMEOUT_S = 8.0
 _BEAT_S = 1.0
-# Each write wakes the worker up, which costs both sides more than what it is told: how long after one the next waits.
+# Each write costs both sides more than what it tells: how long after one the next waits.
 _GATHER_S = 0.01  # half a tick: nothing is heard or seen of it
 _GATHER_AWAITED_S = 0.002  # when a call waits for the answer
 
@@ -91,10 +91,12 @@ class WorkerProcess(asyncio.Protocol):
         assert self._process is not None
         return self._process.pid
 
-    def tell(self, command: wire.Command) -> None:
-        """Send a command; those of one turn of the event loop travel together, under load those of some turns."""
-        self._unsent += wire.pack([command])
-        at = self._flushed_at + (_GATHER_AWAITED_S if isinstance(command, wire.OpenLeg) else _GATHER_S)
+    def tell(self, *commands: wire.Command, awaited: bool = False) -> None:
+        """Send commands; those of one turn of the event loop travel together, under load those of some turns.
+        `awaited` ones, whose answer holds up a call, wait less.
+        """
+        self._unsent += wire.pack(commands)
+        at = self._flushed_at + (_GATHER_AWAITED_S if awaited else _GATHER_S)
         if self._flush_at <= at:
             return
         if self._flush_timer is not None:

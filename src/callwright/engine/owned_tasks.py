@@ -22,8 +22,7 @@ class OwnedTasks:
     def start(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        task.add_done_callback(_report_failure)
+        task.add_done_callback(self._ended)
 
     async def close(self) -> None:
         """Wait until all is done; cancel what is not after ``_GRACE_S``."""
@@ -33,7 +32,7 @@ class OwnedTasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-
-def _report_failure(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (problem := task.exception()) is not None:
-        log.error("Work on a call failed.", action="engine_task_failed", task=task.get_name(), exc_info=problem)
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (problem := task.exception()) is not None:
+            log.error("Work on a call failed.", action="engine_task_failed", task=task.get_name(), exc_info=problem)

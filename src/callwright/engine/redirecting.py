@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from callwright.engine.attempt import Attempt
 from callwright.engine.redirects import NotFollowed, address_beyond, is_inner, number_within

@@ -9,12 +9,13 @@ Pure; looking up names and asking who owns the call is ``redirecting``.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 
 from callwright.engine.trunk_setup import Trunk
 from callwright.sip.errors import SipParseError
-from callwright.sip.headers import Headers, parse_address
+from callwright.sip.headers import Headers, clean, parse_address
 from callwright.sip.uri import OtherUri, SipUri, parse_uri
 from callwright.sip.way import Transport, transport_named
 
@@ -23,6 +24,7 @@ FOLLOWED_CODES = (300, 301, 302)  # 305 names a proxy and 380 another service: n
 # 486 and 6xx speak of the person, who would be rung again somewhere else; silence may hide a telephone that rings.
 _FINAL = (486,)
 _MOST_CONTACTS = 10
+_LONGEST_BARE = 80
 
 
 class NotFollowed(Exception):
@@ -31,8 +33,11 @@ class NotFollowed(Exception):
 
 @dataclass(slots=True)
 class Trail:
-    """The places one call was sent to and may still be sent to. ``followed`` has those it was redirected to."""
+    """The places one call was sent to and may still be sent to: ``first`` and then ``followed``, those it was
+    redirected to. ``asked`` are the places that need not be asked again.
+    """
 
+    first: str = ""
     followed: list[str] = field(default_factory=list)
     asked: set[str] = field(default_factory=set)
     waiting: list[str] = field(default_factory=list)
@@ -40,8 +45,7 @@ class Trail:
 
     def begin(self, uri: str) -> None:
         """Note the first place, once."""
-        if not self.asked:
-            self.asked.add(same_place(uri))
+        self.first = self.first or uri
 
     def learn(self, headers: Sequence[tuple[str, str]]) -> None:
         """Take the Contacts of a redirection, the one most wanted first; they come before those known earlier."""
@@ -57,6 +61,7 @@ class Trail:
 
     def next(self) -> str | None:
         """Return the next place, None when there is none or enough were tried. A place is never asked twice."""
+        self.asked.add(same_place(self.first))
         while self.waiting:
             uri = self.waiting.pop(0)
             place = same_place(uri)
@@ -69,6 +74,24 @@ class Trail:
                 self.asked.add(place)
                 return uri
         return None
+
+
+def where_led(redirects: Sequence[str]) -> str:
+    """Return in words where the Request-URIs a call went on to led, for its record; "" when it was not redirected.
+
+    Passwords and parameters of the URIs are left out.
+    """
+    return f"redirected to {', then to '.join(map(_bare, redirects))}" if redirects else ""
+
+
+def _bare(uri: str) -> str:
+    try:
+        parsed = parse_uri(uri)
+    except SipParseError:
+        return clean(uri[:_LONGEST_BARE])
+    if isinstance(parsed, SipUri):
+        parsed = replace(parsed, password=None, params=(), headers="")
+    return clean(str(parsed)[:_LONGEST_BARE])
 
 
 def contacts(headers: Sequence[tuple[str, str]]) -> list[str]:
@@ -188,6 +211,7 @@ def _read(uri: str) -> SipUri | OtherUri:
         raise NotFollowed(str(problem)) from problem
 
 
+@lru_cache(maxsize=1024)
 def is_inner(host: str) -> bool:
     """Whether an address is one of this machine or network, that nobody outside may make us ask."""
     address = ip_address(host.partition("%")[0])

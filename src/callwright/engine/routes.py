@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from callwright.engine.interface import Refusal
 from callwright.engine.redirects import is_inner
@@ -131,24 +132,31 @@ class Routes:
         )
 
     def _to_address(self, address: str) -> Route | Refusal:
-        try:
-            uri = parse_sip_uri(address if address.lower().startswith("sips:") else f"sip:{address}")
-        except PeerError as problem:
-            return Refusal(reason=f"No route: {problem}")
-        named = uri.param("transport") or ""
-        transport = transport_named(named)
-        if named and transport is None:
-            return Refusal(reason=f"No route: SIP over {named.upper()} is not available, only UDP, TCP and TLS")
-        secure = uri.scheme == "sips"
-        if secure and transport is Transport.UDP:
-            return Refusal(reason="No route: sips: goes by TLS, which UDP cannot carry; leave transport=udp away")
-        if (refusal := self.guarded(*uri.lookup_address)) is not None:
+        route = _way_to(address)
+        if isinstance(route, Route) and (refusal := self.guarded(*route.next_hop)) is not None:
             return Refusal(reason=f"No route: {refusal}")
-        return Route(
-            request_uri=str(uri), next_hop=uri.lookup_address, transport=transport, secure=secure, is_address=True
-        )
+        return route
+
+
+@lru_cache(maxsize=256)  # an address is asked about several times on the way to its INVITE
+def _way_to(address: str) -> Route | Refusal:
+    """Return what a SIP address says of itself, whether or not it may be called."""
+    try:
+        uri = parse_sip_uri(address if address.lower().startswith("sips:") else f"sip:{address}")
+    except PeerError as problem:
+        return Refusal(reason=f"No route: {problem}")
+    named = uri.param("transport") or ""
+    transport = transport_named(named)
+    if named and transport is None:
+        return Refusal(reason=f"No route: SIP over {named.upper()} is not available, only UDP, TCP and TLS")
+    secure = uri.scheme == "sips"
+    if secure and transport is Transport.UDP:
+        return Refusal(reason="No route: sips: goes by TLS, which UDP cannot carry; leave transport=udp away")
+    return Route(request_uri=str(uri), next_hop=uri.lookup_address, transport=transport, secure=secure, is_address=True)
 
 
 def _is_at(address: tuple[str, int], host: str, port: int) -> bool:
+    if port != address[1]:
+        return False
     there, asked = plain_host(address[0]), plain_host(host)
-    return port == address[1] and (asked == there or (is_loopback(there) and is_this_machine(asked)))
+    return asked == there or (is_loopback(there) and is_this_machine(asked))

@@ -14,8 +14,7 @@ from callwright.sip.dialog import SavedDialog
 from callwright.sip.saved_invite import SavedInvite
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SavedCall:
+class SavedCall(msgspec.Struct, frozen=True, kw_only=True):
     """One of ``invite`` and ``dialog``, and the name of the trunk whose credentials answer challenges ("": none)."""
 
     invite: SavedInvite | None = None

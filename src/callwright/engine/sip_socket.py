@@ -29,6 +29,7 @@ _MOST_LITERALS = 10_000
 _PORT_TRIES = 10  # a port chosen for UDP may be taken for TCP
 _RECEIVE_BUFFER = 4 * 1024 * 1024
 _SEND_TRIES = 3
+_LEAST_SLEEP_S = 0.02  # between two wakings of the core: with a thousand calls one is always due, and soon the next
 _REQUEST = re.compile(rb"([A-Z]+) [^\r\n]*\r\nVia: [^\r\n]*?;branch=([^;\r\n]+)")  # as our core begins its requests
 
 
@@ -55,7 +56,8 @@ class SipSocket(asyncio.DatagramProtocol):
         self._loop = loop
         self._transport: asyncio.DatagramTransport
         self._timer: asyncio.TimerHandle | None = None
-        self._timer_at: float | None = None
+        self._timer_at = 0.0
+        self._woken_at = float("-inf")
         self._pumping = False
         self._closed = False
         self._gone: asyncio.Future[None] = loop.create_future()
@@ -139,7 +141,10 @@ class SipSocket(asyncio.DatagramProtocol):
         now = self._loop.time()
         if self.trace is not None:
             self.trace("<", data, source, now)
-        self._guard("receive a datagram", lambda: self.core.receive(data, source, now))
+        try:
+            self.core.receive(data, source, now)
+        except Exception:
+            self._left_out("receive a datagram")
         self.pump()
 
     def error_received(self, exc: Exception) -> None:
@@ -171,7 +176,10 @@ class SipSocket(asyncio.DatagramProtocol):
                 if not events:
                     break
                 for event in events:
-                    self._guard(f"hand on {type(event).__name__}", lambda event=event: self.on_event(event))  # type: ignore[misc]
+                    try:
+                        self.on_event(event)
+                    except Exception:
+                        self._left_out(f"hand on {type(event).__name__}")
         finally:
             self._pumping = False
         self._set_timer()
@@ -233,28 +241,36 @@ class SipSocket(asyncio.DatagramProtocol):
         try:
             step()
         except Exception:
-            outside_log.exception("A SIP step failed and was left out", action="sip_step_failed", step=what)
+            self._left_out(what)
+
+    def _left_out(self, what: str) -> None:
+        outside_log.exception("A SIP step failed and was left out", action="sip_step_failed", step=what)
 
     def _set_timer(self) -> None:
-        at = self.core.wake_at()
-        if at == self._timer_at and self._timer is not None:
+        """See to it that the core is woken when it asked for it. A timer that goes off early harms nobody."""
+        at = self.core.soonest()
+        if at is None:
             return
+        at = max(at, self._woken_at + _LEAST_SLEEP_S)
         if self._timer is not None:
+            if self._timer_at <= at:
+                return
             self._timer.cancel()
-            self._timer = None
         self._timer_at = at
-        if at is not None:
-            self._timer = self._loop.call_at(at, self._wake)
+        self._timer = self._loop.call_at(at, self._wake)
 
     def _wake(self) -> None:
         # uvloop counts in whole milliseconds and may call a little early: the moment asked for has come all the same.
-        now = max(self._loop.time(), self._timer_at or 0.0)
+        now = self._woken_at = max(self._loop.time(), self._timer_at)
         self._timer = None
-        self._timer_at = None
         self._guard("wake", lambda: self.core.wake(now))
         self.pump()
 
     def _send(self, send: Send) -> None:
+        host, port = send.to
+        if port and send.way.transport is Transport.UDP and self._is_literal(host, Transport.UDP):
+            self._send_datagram(send, send.to)
+            return
         targets = self._targets_of(send)
         if targets is None:
             self._ask_name(send)
@@ -264,8 +280,10 @@ class SipSocket(asyncio.DatagramProtocol):
     def _send_to(self, send: Send, targets: list[Target]) -> None:
         if send.way.is_reliable:
             self._streams.send(send, targets)
-            return
-        address = targets[0].to
+        else:
+            self._send_datagram(send, targets[0].to)
+
+    def _send_datagram(self, send: Send, address: tuple[str, int]) -> None:
         if self.trace is not None:
             self.trace(">", send.data, address, self._loop.time())
         # What ICMP says about an earlier datagram is reported in place of the next one being sent, so try again.

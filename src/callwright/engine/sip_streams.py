@@ -31,7 +31,9 @@ class StreamLimits:
     """How many connections peers may have, and how long anything may take. Times in seconds.
 
     ``message_s`` is how long a peer may take for its first message or the rest of one; ``idle_s`` how long it may be
-    silent, keep-alives apart for connections of ours; ``ping_s`` how often ours are kept alive.
+    silent, keep-alives apart for connections of ours; ``ping_s`` how often ours are kept alive. ``pong_s`` is how long
+    a peer that answers keep-alives may owe one (RFC 5626 section 4.4.1), ``unheard_s`` how long what was sent may stay
+    without TCP's acknowledgement.
     """
 
     most: int = 2000
@@ -40,6 +42,8 @@ class StreamLimits:
     message_s: float = 30.0
     idle_s: float = 600.0
     ping_s: float = 60.0
+    pong_s: float = 10.0
+    unheard_s: float = 20.0
     most_unsent: int = 1024 * 1024
 
 
@@ -59,9 +63,10 @@ class _Connection(asyncio.Protocol):
         self.flow = 0
         self.peer: Address = ("", 0)
         self.transport: asyncio.Transport
-        self.framer = Framer()
+        self.framer = Framer(asks=place is not None)
         self.heard_at = 0.0
         self.begun_at = 0.0
+        self.pinged_at = 0.0
         self.has_spoken = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -121,7 +126,14 @@ class Streams:
     async def listen(self, host: str, port: int, transport: Transport) -> int:
         """Take connections; returns the port (0: any free one). Raises OSError when it is taken."""
         context = self._tls.server() if transport is Transport.TLS else None
-        server = await self._loop.create_server(lambda: _Connection(self, transport, None), host, port, ssl=context)
+        server = await self._loop.create_server(
+            lambda: _Connection(self, transport, None),
+            host,
+            port,
+            ssl=context,
+            # Until it is over a connection is nobody's and counts against no limit.
+            ssl_handshake_timeout=self._limits.connect_s if context else None,
+        )
         self._servers.append(server)
         bound: int = server.sockets[0].getsockname()[1]
         return bound
@@ -256,6 +268,7 @@ class Streams:
         self._last_flow += 1
         connection.flow = self._last_flow
         connection.heard_at = connection.begun_at = self._loop.time()
+        self._give_up_when_unheard(connection)
         self._flows[connection.flow] = connection
         self._empty.clear()
         if connection.place is None:
@@ -264,6 +277,13 @@ class Streams:
             self._ours[connection.place] = connection
         if self._sweeper is None:
             self._sweep_later()
+
+    def _give_up_when_unheard(self, connection: _Connection) -> None:
+        """A path that forgot the connection says nothing: without this the kernel would go on for a quarter of an hour,
+        and every request of ours with it.
+        """
+        sock = connection.transport.get_extra_info("socket")
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(self._limits.unheard_s * 1000))
 
     def read(self, connection: _Connection, data: bytes) -> None:
         """Take what was read."""
@@ -319,9 +339,17 @@ class Streams:
             silent = now - connection.heard_at
             waits = not connection.framer.is_empty or (connection.place is None and not connection.has_spoken)
             kept = connection.place is not None and self._busy()
+            owes = connection.pinged_at > connection.heard_at
             if (silent > limits.idle_s and not kept) or (waits and now - connection.begun_at > limits.message_s):
                 connection.transport.close()
+            elif connection.framer.pongs and owes and now - connection.pinged_at > limits.pong_s:
+                outside_log.warning(
+                    "A SIP peer no longer answers on its connection", action="sip_stream_dead", peer=connection.peer
+                )
+                connection.transport.abort()
             elif connection.place is not None and silent > limits.ping_s / 2:
+                if not owes:
+                    connection.pinged_at = now
                 connection.transport.write(PING)
         self._sweeper = None
         if self._flows:

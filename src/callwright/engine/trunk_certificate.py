@@ -36,7 +36,7 @@ async def look_at_certificate(target: Target, name: str, tls: TlsSettings) -> Sh
                 target.host, target.port, ssl=tls.client(), server_hostname=name or target.host
             )
     except ssl.SSLCertVerificationError as problem:
-        raise NotBelieved(problem.verify_message) from problem
+        raise NotBelieved(problem.verify_message.rstrip(".")) from problem
     except TimeoutError as problem:
         raise NoTls(f"no connection within {CONNECT_S:g} s") from problem
     except OSError as problem:  # every error of TLS is one

@@ -13,6 +13,7 @@ from callwright.engine.trunk_certificate import NotBelieved, NoTls, look_at_cert
 from callwright.engine.trunk_health import HealthState, is_alive
 from callwright.engine.trunk_line import TrunkLine
 from callwright.engine.trunk_link import CHECK_TIMEOUT_S, TrunkLink, options_plan
+from callwright.engine.trunk_loop import own_place
 from callwright.engine.trunk_setup import Trunk
 from callwright.sip.event import AskDone
 from callwright.sip.way import Target, Transport
@@ -36,7 +37,8 @@ class Finding:
 
 
 async def examine(line: TrunkLine, link: TrunkLink, *, domain: str, epoch: float) -> list[Finding]:
-    """Return what can be found out without calling anybody; a trunk whose host has no address ends it early.
+    """Return what can be found out without calling anybody; a trunk whose host has no address, or is this
+    node itself, ends it early.
 
     ``epoch`` is the time now in epoch seconds, for the dates of certificates.
     """
@@ -46,13 +48,16 @@ async def examine(line: TrunkLine, link: TrunkLink, *, domain: str, epoch: float
     except OSError as problem:
         why = problem.strerror or problem
         return [_bad(f"{trunk.host} has no address: {why}. Check the host name, and the name servers of this machine.")]
-    findings = []
+    if itself := own_place(targets, link):
+        return [_bad(itself)]
+    findings: list[Finding] = []
     if targets[0].host != trunk.host:
         found = ", ".join(f"{target.host} port {target.port}" for target in targets[:4])
         findings.append(_good(f"{trunk.host} is {found}."))
     if trunk.transport is Transport.TLS:
         findings.append(await _certificate(trunk, targets[0], link, epoch))
-    findings.append(await _ask_options(trunk, link, domain=domain))
+    if not any(each.verdict is Verdict.BAD for each in findings):  # else asking would fail for the same reason
+        findings.append(await _ask_options(trunk, link, domain=domain))
     if line.registration is not None:
         findings.append(_registration(line))
     findings += _use(line)
@@ -106,6 +111,18 @@ def _options_answer(trunk: Trunk, done: AskDone, *, ms: float) -> Finding:
         return _bad(f"{said}: the trunk does not take user '{trunk.user}' with this password.")
     if not is_alive(done.code):
         return _bad(f"{said}: the trunk says of itself that it cannot take calls.")
+    if done.code == 403 and done.challenged:
+        return _bad(f"{said}, once user '{trunk.user}' had logged in: that user, its password or this node is barred.")
+    if done.code == 403:
+        return _note(
+            f"{said}: the trunk is there and does not let us ask. It may know neither the address of this node nor the "
+            "user: tell its operator, and try a call with --call."
+        )
+    if done.code >= 300:
+        return _good(
+            f"{said}: the trunk is there but does not answer that question, so what it thinks of us shows "
+            "with the first call."
+        )
     if done.challenged:
         return _good(f"{said}; user and password were asked for and accepted.")
     if trunk.user:

@@ -26,12 +26,17 @@ def in_order(trunks: Iterable[Trunk], digits: str, chance: Callable[[], float]) 
     return [trunk for *_, trunk in sorted(found, key=lambda entry: entry[:4])]
 
 
+def carries(trunk: Trunk, digits: str) -> bool:
+    """Tell whether a trunk is enabled, carries a number and can say it."""
+    return trunk.enabled and _longest(trunk.prefixes, digits) is not None and trunk.can_say(digits)
+
+
 def _longest(prefixes: Iterable[TrunkPrefix], digits: str) -> TrunkPrefix | None:
-    return max(
-        (prefix for prefix in prefixes if digits.startswith(prefix.digits)),
-        key=lambda prefix: len(prefix.digits),
-        default=None,
-    )
+    longest = None
+    for prefix in prefixes:
+        if digits.startswith(prefix.digits) and (longest is None or len(prefix.digits) > len(longest.digits)):
+            longest = prefix
+    return longest
 
 
 def may_try_next(code: int, *, local: bool, rang: bool, trunk_is_down: bool) -> bool:

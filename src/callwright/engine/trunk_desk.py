@@ -12,8 +12,10 @@ from callwright.db.database import Database
 from callwright.engine import trunk_store
 from callwright.engine.interface import CallFailed, CallOrder, Engine
 from callwright.engine.trunk_check import Finding, Verdict, examine
+from callwright.engine.trunk_choice import carries
 from callwright.engine.trunk_fields import TrunkChanges
 from callwright.engine.trunk_identity import rewritten
+from callwright.engine.trunk_loop import LEADS_BACK, own_place, warning_of
 from callwright.engine.trunk_report import setup_report, state_report
 from callwright.engine.trunk_setup import Trunk
 from callwright.engine.trunks import Trunks, TrunksBusy
@@ -65,15 +67,17 @@ class TrunkDesk:
             await self._trunks.set_up((stored | self._declared).values())
 
     async def add(self, trunk: Trunk) -> dict[str, object]:
-        """Keep a trunk and begin to use it; raise ``RequestError`` when it makes no sense."""
+        """Keep a trunk and begin to use it; raise ``RequestError`` when it makes no sense. ``warning`` in the answer
+        says what is wrong with it all the same.
+        """
         self._refuse_declared(trunk.name)
         now = self._clock()
         await self._database.write(lambda c: trunk_store.add_trunk(c, trunk, created_at=now))
         await self.load()
-        return self.show(trunk.name)
+        return await self._changed(trunk.name)
 
     async def edit(self, changes: TrunkChanges) -> dict[str, object]:
-        """Change a stored trunk; calls that are up go on as they began. Raise ``RequestError``."""
+        """Change a stored trunk; calls that are up go on as they began. Raise ``RequestError``; warn as ``add``."""
         name = changes.name
         self._refuse_declared(name)
 
@@ -84,7 +88,7 @@ class TrunkDesk:
         if not await self._database.write(change):
             raise self._unknown(name)
         await self.load()
-        return self.show(name)
+        return await self._changed(name)
 
     async def remove(self, name: str) -> None:
         """Forget a trunk; calls that are up on it stay up. Raise ``RequestError``."""
@@ -111,7 +115,17 @@ class TrunkDesk:
         if line is None:
             raise self._unknown(name)
         source = str(self._file) if name in self._declared else ""
-        return setup_report(line.trunk, source) | state_report(line, asyncio.get_running_loop().time())
+        report = setup_report(line.trunk, source) | state_report(line, asyncio.get_running_loop().time())
+        if line.trunk.enabled and own_place(self._trunks.link.known(line.trunk), self._trunks.link):
+            report["state"] = LEADS_BACK  # its health checks are answered by ourselves
+        return report
+
+    def busy(self, digits: str) -> str:
+        """Return why no trunk that carries a number can take one more call now, "" when one can or none carries it."""
+        now = asyncio.get_running_loop().time()
+        carrying = [line for line in self._trunks.lines if carries(line.trunk, digits)]
+        why = [f"{line.name} is {line.blocked(now)}" for line in carrying if line.blocked(now)]
+        return ", ".join(why) if len(why) == len(carrying) else ""
 
     async def test(self, name: str, *, call: str = "", caller_id: str = "") -> list[Finding]:
         """Look a trunk over; with ``call`` also call that number through it and play a tone. Raise ``RequestError``."""
@@ -133,6 +147,11 @@ class TrunkDesk:
             )
             findings.append(await self._call(order, line.trunk))
         return findings
+
+    async def _changed(self, name: str) -> dict[str, object]:
+        report = self.show(name)
+        line = self._trunks.line(name)
+        return report | {"warning": "" if line is None else await warning_of(line.trunk, self._trunks.link)}
 
     async def _call(self, order: CallOrder, trunk: Trunk) -> Finding:
         asked = f"A call to {rewritten(trunk, order.destination.address)}"
@@ -156,8 +175,8 @@ class TrunkDesk:
             raise RequestError(f"trunk '{name}' is declared in {self._file}: change it there and restart the node")
 
     def _unknown(self, name: str) -> UnknownTrunk:
-        names = ", ".join(line.name for line in self._trunks.lines) or "none yet"
-        return UnknownTrunk(f"there is no trunk '{name[:60]}'; there are: {names}")
+        names = ", ".join(line.name for line in self._trunks.lines)
+        return UnknownTrunk(f"there is no trunk '{name[:60]}'; there {f'are: {names}' if names else 'is none yet'}")
 
 
 async def _nothing(*_: object) -> None:

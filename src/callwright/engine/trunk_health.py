@@ -40,6 +40,15 @@ class Health:
     def is_down(self) -> bool:
         return self.state is HealthState.DOWN
 
+    @property
+    def why_down(self) -> str:
+        """What came of the last check of a trunk that is down, "" for one that is not."""
+        if not self.is_down:
+            return ""
+        if self.last_code is None:
+            return "no answer to OPTIONS"
+        return f"answers {'again' if is_alive(self.last_code) else 'OPTIONS'} with {self.last_code}"
+
     def wake_at(self) -> float | None:
         """Return when to check, None for never."""
         return self._next_at

@@ -11,7 +11,7 @@ from callwright.sip import event as sip_event
 from callwright.sip.ask import AskPlan
 from callwright.sip.auth import Credentials
 from callwright.sip.event import AskDone
-from callwright.sip.way import Target, Way
+from callwright.sip.way import Target, Transport, Way
 
 CHECK_TIMEOUT_S = 4.0
 
@@ -50,6 +50,12 @@ class TrunkLink:
     def tls(self) -> TlsSettings:
         """How connections by TLS are made."""
         return self._sip.tls
+
+    def own_places(self, transport: Transport) -> tuple[tuple[str, int], ...]:
+        """Return where this node itself takes requests by this transport: as it listens and as it is told to others."""
+        host, port = self._sip.address
+        port = self._sip.tls_port if transport is Transport.TLS else port
+        return ((host, port), (self._sip.core.host.strip("[]"), port)) if port else ()
 
     async def locate(self, trunk: Trunk) -> list[Target]:
         """Return where a trunk's requests go, in the order to try; raise OSError when that is nowhere."""

@@ -50,6 +50,14 @@ class Pace:
         self.rate(now)
         return self._lowered is not None
 
+    def recovers_at(self, now: float) -> float | None:
+        """Return when a lowered rate will have grown back unless more pushback comes, None when it is not lowered."""
+        self.rate(now)
+        if self._lowered is None:
+            return None
+        rate, ceiling = self._lowered
+        return self._grow_at + (ceiling - rate) * GROW_S / ceiling
+
     def is_resting(self, now: float) -> bool:
         """Whether the trunk asked to be left alone (Retry-After): others go first (RFC 3261 section 21.5.4)."""
         return self.rest_left(now) > 0

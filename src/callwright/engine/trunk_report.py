@@ -42,6 +42,7 @@ def state_report(line: TrunkLine, now: float) -> dict[str, object]:
     until = registration.until if registration is not None else None
     return {
         "state": line.state(now),
+        "why_down": line.health.why_down,
         "calls": len(line.calls),
         "rate": line.pace.rate(now),
         "lowered": line.pace.is_lowered(now),

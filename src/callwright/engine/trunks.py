@@ -14,9 +14,10 @@ from collections.abc import Callable, Iterable
 import structlog
 
 from callwright.engine.sip_socket import SipSocket
-from callwright.engine.trunk_choice import in_order, may_try_next
+from callwright.engine.trunk_choice import carries, in_order, may_try_next
 from callwright.engine.trunk_line import TrunkLine, changed_line, keeps_registration, open_line
 from callwright.engine.trunk_link import TrunkLink
+from callwright.engine.trunk_recovery import tell_when_recovered
 from callwright.engine.trunk_setup import Trunk
 from callwright.engine.trunk_watch import TrunkWatch
 from callwright.sip.uri import is_literal, is_loopback, plain_host
@@ -62,13 +63,18 @@ class Passage:
         A trunk whose turn has not come is passed over: the person called waits for nothing.
         """
         now, line = _now(), self.line
+        was_lowered = line.pace.is_lowered(now)
         if not local and line.refusal(code, retry_after_s, now):
             rate = line.pace.rate(now) or 0.0
             log.warning(
                 f"A trunk pushed back with {code}: it gets {rate:.2g} calls a second for now.",
                 action="trunk_pushed_back",
                 trunk=line.name,
+                code=code,
+                retry_after_s=retry_after_s,
             )
+            if not was_lowered:
+                tell_when_recovered(line)
         if not may_try_next(code, local=local, rang=rang, trunk_is_down=line.health.is_down):
             return False
         for other in self._others:
@@ -114,6 +120,8 @@ class Trunks:
         An address counts for all its ports, but on loopback, where in turn all addresses of this machine are one.
         Addresses of names are those found last, however long ago.
         """
+        if not self._lines:
+            return ""
         wanted = plain_host(host)
         for name, line in self._lines.items():
             for place, at_port in self._places_of(line.trunk):
@@ -126,13 +134,18 @@ class Trunks:
 
     async def locate_all(self) -> None:
         """Find out where the trunks are now, so that ``at`` knows. One that cannot be found stays where it was."""
-        unknown = [line.trunk for line in self._lines.values() if not self.link.known(line.trunk)]
-        await asyncio.gather(*(self.link.locate(trunk) for trunk in unknown), return_exceptions=True)
+        named = (line.trunk for line in self._lines.values() if not is_literal(line.trunk.host))
+        unknown = [trunk for trunk in named if not self.link.known(trunk)]
+        if unknown:
+            await asyncio.gather(*(self.link.locate(trunk) for trunk in unknown), return_exceptions=True)
 
     def _places_of(self, trunk: Trunk) -> set[tuple[str, int]]:
+        own = (plain_host(trunk.host), trunk.address[1])
+        if is_literal(trunk.host):
+            return {own}
         if found := self.link.known(trunk):
             self._found[trunk.name] = {target.to for target in found}
-        return {(plain_host(trunk.host), trunk.address[1])} | self._found.get(trunk.name, set())
+        return {own, *self._found.get(trunk.name, ())}
 
     def trunk_of(self, source: tuple[str, int]) -> str | None:
         """Return the name of the trunk that a request from this address and port comes from, None for a stranger."""
@@ -169,7 +182,9 @@ class Trunks:
 
     def carry(self, digits: str, only: str = "") -> bool:
         """Whether an enabled trunk carries a number, be it busy or down; ``only`` names the one that shall, anyway."""
-        return bool(self._ordered(digits, only))
+        if only:
+            return only in self._lines
+        return any(carries(line.trunk, digits) for line in self._lines.values())
 
     async def take(self, digits: str, call_id: CallId, only: str = "") -> Passage:
         """Choose a trunk for a number and wait for its turn there; raise ``TrunksBusy`` when none can take it now.
@@ -190,11 +205,12 @@ class Trunks:
         line.pace.keep_promise(at)
         line.calls.add(call_id)
         passage = Passage(call_id, line, [other for other in lines if other is not line])
-        try:
-            await asyncio.sleep(at - now)
-        except BaseException:
-            passage.release()
-            raise
+        if at > now:
+            try:
+                await asyncio.sleep(at - now)
+            except BaseException:
+                passage.release()
+                raise
         return passage
 
     def _ordered(self, digits: str, only: str) -> list[TrunkLine]:

@@ -37,7 +37,7 @@ class WithinDialog:
         """Hold, resume, a new address: agree to what we can, keep the call as it was otherwise (RFC 3261 14.2)."""
         core, facts, now = self._sip.core, attempt.call.facts, asyncio.get_running_loop().time()
         try:
-            body = attempt.describe(event.body)
+            body = attempt.describe(event.body, event.tag)
         except UnusableSound as problem:
             outside_log.warning(f"A new offer was refused: {problem}", action="reoffer_refused", call=facts.call_id)
             self._progress(facts, f"{event.method} again", "refused")

@@ -19,6 +19,8 @@ PACKET_BYTES = rtp.HEADER_BYTES + max(FRAME_OCTETS)
 _SILENCE = np.array([silence_row(coding) for coding in Coding])
 _ROWS = np.array(ROWS_OF_FRAME)
 _OCTETS = np.array(FRAME_OCTETS, np.int32)
+# Looking a member up in its class takes longer than what is done with it.
+_ULAW, _G722, _L16 = Coding.ULAW, Coding.G722, Coding.L16
 
 
 class Playout:
@@ -30,7 +32,7 @@ class Playout:
         """After a tick, row i is the packet of the i-th sending leg, `lengths[i]` octets of it."""
         self.lengths = np.zeros(0, np.int32)
         self.rows = np.zeros(0, np.int64)
-        """The legs that send, in the order of `packets`."""
+        """The legs that sent in the last tick, in the order of `packets`."""
         self.sent = np.zeros(capacity, np.int64)
         self.timestamp = np.zeros(capacity, np.uint32)
         self.sequence = np.zeros(capacity, np.uint16)
@@ -38,6 +40,7 @@ class Playout:
         self.coding = np.zeros(capacity, np.uint8)
         self._wide = _Wide(capacity) if g722.SPOKEN else None
         self._alike = True
+        self._stale = False
         self._sending = np.zeros(capacity, np.bool_)
         self._payload_type = np.zeros(capacity, np.uint8)
         self._marker = np.zeros(capacity, np.bool_)
@@ -52,25 +55,25 @@ class Playout:
         self.ssrc[row], self.sequence[row], self.timestamp[row] = ssrc, sequence, timestamp
         self.sent[row] = 0
         self._left[row] = self._step[row] = 0
-        self._position[row] = _SILENCE[Coding.ULAW]
+        self._position[row] = _SILENCE[_ULAW]
         self._sending[row] = False
 
     def set_stream(self, row: int, *, coding: Coding, payload_type: int, sending: bool) -> None:
         """Choose how a row is sent. What was playing stops: its frames may be of another coding."""
         self.coding[row], self._payload_type[row] = coding, payload_type
         self.rest(row)
-        if self._wide is not None and coding is Coding.G722:
+        if self._wide is not None and coding is _G722:
             self._wide.begin(row)
         if sending != self._sending[row]:
             self._sending[row] = sending
             self._marker[row] = sending
-        self._renew()
+        self._stale = True
 
     def detach(self, row: int) -> None:
         """The leg is gone."""
         self._sending[row] = False
         self._left[row] = 0
-        self._renew()
+        self._stale = True
 
     def play(self, row: int, start: int, frames: int) -> None:
         """Send `frames` frames of the arena from `start` on."""
@@ -88,11 +91,13 @@ class Playout:
 
     def tick(self) -> rtp.Ints:
         """Build every leg's packet and move on; return the rows that have now sent their last frame."""
+        if self._stale:
+            self._renew()
         rows = self.rows
         packets = self.packets[: len(rows)]
         packets[:, rtp.HEADER_BYTES : rtp.HEADER_BYTES + ROW_OCTETS] = self._arena.frames[self._position[rows]]
         if not self._alike:
-            longer = np.flatnonzero(self.coding[rows] == Coding.L16)
+            longer = np.flatnonzero(self.coding[rows] == _L16)
             packets[longer, rtp.HEADER_BYTES + ROW_OCTETS :] = self._arena.frames[self._position[rows[longer]] + 1]
         rtp.stamp_rows(packets, self._payload_type[rows], self.sequence[rows], self.timestamp[rows], self._marker[rows])
         packets[:, 8:12] = self.ssrc[rows].astype(">u4").view(np.uint8).reshape(-1, 4)
@@ -143,7 +148,7 @@ class Playout:
             coded = ENCODE[coding[:, None], samples.view(np.uint16)]
             self.packets[index, first : first + ROW_OCTETS] = coded
             return
-        plain, linear, wide = coding < PLAIN_CODINGS, coding == Coding.L16, coding == Coding.G722
+        plain, linear, wide = coding < PLAIN_CODINGS, coding == _L16, coding == _G722
         coded = ENCODE[coding[plain][:, None], samples[plain].view(np.uint16)]
         self.packets[index[plain], first : first + ROW_OCTETS] = coded
         self.packets[index[linear], first:] = (
@@ -155,7 +160,7 @@ class Playout:
 
     def skip(self, ticks: int) -> None:
         """Ticks were missed: timestamps move on without packets (RFC 3550, 5.1: they follow the sampling clock)."""
-        self.timestamp[self.rows] += np.uint32(FRAME_SAMPLES * ticks)
+        self.timestamp[self._sending] += np.uint32(FRAME_SAMPLES * ticks)
 
     def sound_sent(self, rows: rtp.Ints) -> Pcm:
         """What the given rows sent in the last tick, shaped (rows, 160); zeros for those that do not send."""
@@ -171,7 +176,7 @@ class Playout:
             sound[present] = g711.decode_rows(octets, self.coding[rows])
             return sound
         coding = self.coding[rows]
-        plain, linear, wide = coding < PLAIN_CODINGS, coding == Coding.L16, coding == Coding.G722
+        plain, linear, wide = coding < PLAIN_CODINGS, coding == _L16, coding == _G722
         into = np.flatnonzero(present)
         sound[into[plain]] = g711.decode_rows(octets[plain], coding[plain])
         sound[into[linear]] = np.ascontiguousarray(self.packets[index[linear], first:]).view(">i2")
@@ -185,6 +190,8 @@ class Playout:
         return FRAME_OCTETS[self.coding[row]]
 
     def _renew(self) -> None:
+        """Take note of who sends in which coding. Once a tick is enough, however many legs came and went."""
+        self._stale = False
         self.rows = np.flatnonzero(self._sending)
         coding = self.coding[self.rows]
         self.lengths = rtp.HEADER_BYTES + _OCTETS[coding]

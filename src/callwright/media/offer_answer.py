@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
+
+import msgspec
 
 from callwright.media import g722, sdp
 from callwright.media.codec import DTMF_PAYLOAD, FRAME_MS, G722, L16, PCMA, PCMU, SAMPLE_RATE, Codec
@@ -21,6 +24,8 @@ SPOKEN = (*CODECS, G722, L16) if g722.SPOKEN else (*CODECS, L16)
 _PROTOCOLS = ("RTP/AVP", "RTP/AVPF")
 _STATIC = {"0": "PCMU", "8": "PCMA", "9": "G722"}
 _EVENT = "TELEPHONE-EVENT"
+
+_Attributes = tuple[tuple[str, str], ...]
 
 
 class NothingInCommon(PeerError):
@@ -46,7 +51,7 @@ class Direction(StrEnum):
     @property
     def mirrored(self) -> Direction:
         """The same stream as the peer sees it."""
-        return _direction(sends=self.receives, receives=self.sends)
+        return _MIRRORED[self]
 
 
 def _direction(*, sends: bool, receives: bool) -> Direction:
@@ -55,8 +60,12 @@ def _direction(*, sends: bool, receives: bool) -> Direction:
     return Direction.RECVONLY if receives else Direction.INACTIVE
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Agreed:
+_MIRRORED = {one: _direction(sends=one.receives, receives=one.sends) for one in Direction}
+_TELLING = {"rtpmap", "ptime", "maxptime", *(direction.value for direction in Direction)}
+"""The attributes that say something of the sound."""
+
+
+class Agreed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What both sides settled on.
 
     `remote` is where our RTP goes; `direction` says whether we may send and should expect RTP: a peer that holds us
@@ -101,14 +110,9 @@ def offer(
     version: int = 1,
 ) -> bytes:
     """Render an offer of `codecs` in this order of preference, received at `host`:`port`."""
-    return sdp.render(
-        sdp.Description(
-            session_id=session_id,
-            version=version,
-            host=host,
-            media=(_audio(port, codecs, dtmf_payload, direction),),
-        )
-    )
+    formats, attributes = _offered(tuple(codecs), dtmf_payload, direction)
+    opening = sdp.opening(host, session_id=session_id, version=version)
+    return f"{opening}m=audio {port} RTP/AVP {formats}\r\n{attributes}".encode()
 
 
 def choose(answer_body: bytes, codecs: Sequence[Codec] = CODECS) -> Agreed:
@@ -162,6 +166,13 @@ def answer(
     return Answer(body=body, agreed=agreed)
 
 
+@lru_cache(maxsize=64)
+def _offered(codecs: tuple[Codec, ...], dtmf_payload: int | None, direction: Direction) -> tuple[str, str]:
+    """What is the same in all offers of these codecs: the formats of the m= line, and the lines after it."""
+    audio = _audio(0, codecs, dtmf_payload, direction)
+    return " ".join(audio.formats), sdp.attribute_lines(audio.attributes)
+
+
 def _audio(
     port: int, codecs: Sequence[Codec], dtmf_payload: int | None, direction: Direction, protocol: str = "RTP/AVP"
 ) -> sdp.Media:
@@ -180,45 +191,60 @@ def _usable(description: sdp.Description) -> sdp.Media | None:
     return next((media for media in audio if media.port), audio[0] if audio else None)
 
 
+class _Terms(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What a section says of its sound, wherever it goes. `codec` is None when it has none of ours."""
+
+    codec: Codec | None
+    dtmf_payload: int | None
+    wished: Direction
+    ptime_ms: int
+
+
 def _agree(media: sdp.Media, codecs: Sequence[Codec]) -> Agreed:
-    names = _format_names(media)
+    telling = tuple(attribute for attribute in media.attributes if attribute[0] in _TELLING)
+    terms = _terms(media.formats, telling, tuple(codecs))
+    if terms.codec is None:
+        names = _format_names(media.formats, telling)
+        theirs = ", ".join(names[f][0] if f in names else f for f in media.formats) or "nothing"
+        ours = ", ".join(codec.name for codec in codecs)
+        raise NothingInCommon(f"no common audio codec: the peer takes {theirs[:200]}, we speak {ours}")
+    direction = (Direction.INACTIVE if media.port == 0 else terms.wished).mirrored
+    if media.port == 0 or media.host in ("", "0.0.0.0", "::"):
+        # The old way to hold (RFC 3264, 8.4): there is no address to send to.
+        direction = _direction(sends=False, receives=direction.receives)
+    return Agreed(
+        remote=(media.host, media.port),
+        codec=terms.codec,
+        dtmf_payload=terms.dtmf_payload,
+        direction=direction,
+        ptime_ms=terms.ptime_ms,
+    )
+
+
+@lru_cache(maxsize=64)  # a telephone says the same in each call, and many are of one kind
+def _terms(formats: tuple[str, ...], attributes: _Attributes, codecs: tuple[Codec, ...]) -> _Terms:
+    names = _format_names(formats, attributes)
     found = next(
         (
             Codec(name=codec.name, payload=int(payload))
-            for payload in media.formats
+            for payload in formats
             for codec in codecs
             if _is_payload_type(payload) and names.get(payload) == (codec.name, SAMPLE_RATE)
         ),
         None,
     )
-    if found is None:
-        theirs = ", ".join(names[f][0] if f in names else f for f in media.formats) or "nothing"
-        ours = ", ".join(codec.name for codec in codecs)
-        raise NothingInCommon(f"no common audio codec: the peer takes {theirs[:200]}, we speak {ours}")
-    event = next((int(f) for f in media.formats if _is_payload_type(f) and names.get(f) == (_EVENT, SAMPLE_RATE)), None)
-    held = media.port == 0 or media.host in ("", "0.0.0.0", "::")
-    theirs_direction = Direction.INACTIVE if media.port == 0 else _wished(media)
-    ours_direction = theirs_direction.mirrored
-    if held:
-        # The old way to hold (RFC 3264, 8.4): there is no address to send to.
-        ours_direction = _direction(sends=False, receives=ours_direction.receives)
-    return Agreed(
-        remote=(media.host, media.port),
-        codec=found,
-        dtmf_payload=event,
-        direction=ours_direction,
-        ptime_ms=_ptime(media),
-    )
+    event = next((int(f) for f in formats if _is_payload_type(f) and names.get(f) == (_EVENT, SAMPLE_RATE)), None)
+    return _Terms(codec=found, dtmf_payload=event, wished=_wished(attributes), ptime_ms=_ptime(attributes))
 
 
 def _is_payload_type(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= 3 and int(text) < 128
 
 
-def _format_names(media: sdp.Media) -> dict[str, tuple[str, int]]:
+def _format_names(formats: tuple[str, ...], attributes: _Attributes) -> dict[str, tuple[str, int]]:
     """Payload type → (encoding name in capitals, clock rate), static types included (RFC 3551, table 4)."""
     names = {payload: (name, SAMPLE_RATE) for payload, name in _STATIC.items()}
-    for value in media.values("rtpmap"):
+    for value in (text for name, text in attributes if name == "rtpmap"):
         payload, _, encoding = value.partition(" ")
         name, _, rest = encoding.strip().partition("/")
         rate, _, channels = rest.partition("/")
@@ -226,21 +252,21 @@ def _format_names(media: sdp.Media) -> dict[str, tuple[str, int]]:
             names[payload] = (name.upper(), int(rate[:9]))
         else:
             names.pop(payload, None)
-    return {payload: names[payload] for payload in media.formats if payload in names}
+    return {payload: names[payload] for payload in formats if payload in names}
 
 
-def _wished(media: sdp.Media) -> Direction:
-    for name, _ in media.attributes:
+def _wished(attributes: _Attributes) -> Direction:
+    for name, _ in attributes:
         if name in Direction._value2member_map_:
             return Direction(name)
     return Direction.SENDRECV
 
 
-def _ptime(media: sdp.Media) -> int:
-    wanted, most = (_milliseconds(media, name) for name in ("ptime", "maxptime"))
+def _ptime(attributes: _Attributes) -> int:
+    wanted, most = (_milliseconds(attributes, name) for name in ("ptime", "maxptime"))
     return min(wanted or FRAME_MS, most or wanted or FRAME_MS)
 
 
-def _milliseconds(media: sdp.Media, name: str) -> int | None:
-    text = (media.attribute(name) or "").partition(".")[0]
+def _milliseconds(attributes: _Attributes, wanted: str) -> int | None:
+    text = next((value for name, value in attributes if name == wanted), "").partition(".")[0]
     return int(text) if text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= 200 else None

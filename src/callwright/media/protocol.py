@@ -39,7 +39,8 @@ class OpenLeg(Message, tag="open"):
 
 class ConnectLeg(Message, tag="connect"):
     """Start, or change, the stream of a leg. `coding` is the codec's name, `ptime_ms` the packet length the far
-    end asks for; `tone_keys` says whether keys are also looked for in the sound.
+    end asks for; `tone_keys` says whether keys are also looked for in the sound; `signalled_by` is the host its SIP
+    comes from, "" for an unknown one.
     """
 
     leg: int
@@ -52,6 +53,7 @@ class ConnectLeg(Message, tag="connect"):
     receive: bool
     tone_keys: bool = False
     ptime_ms: int = 20
+    signalled_by: str = ""
 
 
 class Play(Message, tag="play"):

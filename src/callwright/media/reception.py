@@ -23,8 +23,12 @@ Floats = npt.NDArray[np.float64]
 MAX_PACKET_SAMPLES = SAMPLE_RATE // 5
 """The longest packet whose sound is taken: 200 ms."""
 _SEQUENCE_JUMP = 3000
+_FEW = 8
+"""So many packets are looked at one by one sooner than with arrays."""
 _NOTHING = np.zeros(0, np.int64)
 _NO_FRAMES: Pcm = np.zeros((0, FRAME_SAMPLES), np.int16)
+# Looking a member up in its class takes longer than what is done with it.
+_G722, _L16 = Coding.G722, Coding.L16
 _STATIC = {0: Coding.ULAW, 8: Coding.ALAW}
 
 
@@ -144,7 +148,7 @@ class Reception:
         """Choose what a row understands: the agreed payload type, and those that carry key events (two at most). The
         static payload types of both laws are always understood, as the far end may change between them.
         """
-        changed = coding != self._coding[row]
+        changed = int(self._coding[row]) != coding
         self._coding[row], self._payload_type[row] = coding, payload_type
         kinds = (*event_types, -1, -1)
         self._event_type[row], self._other_event_type[row] = kinds[0], kinds[1]
@@ -153,7 +157,9 @@ class Reception:
 
     def listen(self, row: int, listening: bool) -> None:
         """Start or stop collecting a row's sound."""
-        if listening and not self._listening[row]:
+        if listening == self._listening[row]:
+            return
+        if listening:
             self._start(row)
         self._listening[row] = listening
         self.listened = np.flatnonzero(self._listening)
@@ -174,10 +180,31 @@ class Reception:
         if self._usual is None:
             return self._receive(rows, packets, lengths, at)
         rest = self._usual.take(rows, packets, lengths, at)
+        if 0 < len(rest) <= _FEW:
+            begun = [self._begin(int(rows[i]), packets[i, : lengths[i]], float(at[i])) for i in rest.tolist()]
+            rest = rest[np.logical_not(begun)]
         if not len(rest):
             return Heard(events=_NOTHING, unusual=_NOTHING)
         heard = self._receive(rows[rest], packets[rest], lengths[rest], at[rest])
         return Heard(events=rest[heard.events], unusual=rest[heard.unusual])
+
+    def _begin(self, row: int, packet: rtp.U8, at: float) -> bool:
+        """Take the first packet of a stream that nobody listens to, as `_receive` does; say whether it was one. There
+        is one in every call, and for one alone arrays take ten times as long.
+        """
+        head = packet[: rtp.HEADER_BYTES].tobytes()
+        if self._seen[row] or self._listening[row] or len(head) < rtp.HEADER_BYTES or head[0] != rtp.VERSION_BITS:
+            return False
+        kind = head[1] & 0x7F
+        if kind != self._payload_type[row] or kind in (self._event_type[row], self._other_event_type[row]):
+            return False
+        self._seen[row] = self._has_transit[row] = True
+        self._base[row] = self._highest[row] = int.from_bytes(head[2:4], "big")
+        self._ssrc[row] = int.from_bytes(head[8:12], "big")
+        self._transit[row] = (at * SAMPLE_RATE - int.from_bytes(head[4:8], "big")) % 2.0**32
+        self._received[row] += 1
+        self._first_at[row] = self.last_at[row] = at
+        return True
 
     def _receive(self, rows: rtp.Ints, packets: rtp.U8, lengths: rtp.Ints, at: Floats) -> Heard:
         headers = rtp.parse_rows(packets, lengths)
@@ -194,7 +221,7 @@ class Reception:
         listening = self._listening[rows]
         plain = sound & listening & headers.plain
         coding = np.where(agreed, self._coding[rows], kind == 8).astype(np.uint8)
-        for size in np.unique(lengths[plain]).tolist():
+        for size in set(lengths[plain].tolist()):
             same = plain & (lengths == size)
             stamps = headers.timestamp[same].astype(np.int64)
             self._hear(rows[same], coding[same], packets[same, rtp.HEADER_BYTES : size], stamps)
@@ -220,7 +247,7 @@ class Reception:
         if not len(rows):
             self.wide_rows = _NOTHING
             return _NO_FRAMES
-        wide = self._coding[rows] == Coding.G722
+        wide = self._coding[rows] == _G722
         if self._wide is None or not wide.any():
             self.wide_rows = _NOTHING
             return self._buffer.frames(rows)
@@ -232,19 +259,19 @@ class Reception:
         return frames
 
     def _start(self, row: int) -> None:
-        if self._wide is not None and self._coding[row] == Coding.G722:
+        if self._wide is not None and self._coding[row] == _G722:
             self._wide.begin(row)
         else:
             self._buffer.start(row)
 
     def _buffer_of(self, row: int) -> JitterBuffer:
-        wide = self._wide is not None and self._coding[row] == Coding.G722
+        wide = self._wide is not None and self._coding[row] == _G722
         return self._wide.buffer if wide and self._wide is not None else self._buffer
 
     def _hear(self, rows: rtp.Ints, coding: Octets, octets: Octets, timestamps: rtp.Ints) -> None:
         """Take the sound of packets of one length, of rows that are listened to; `coding` is that of each packet."""
         size = octets.shape[1]
-        wide, linear = self._coding[rows] == Coding.G722, coding == Coding.L16
+        wide, linear = self._coding[rows] == _G722, coding == _L16
         plain = ~wide & ~linear
         if plain.any() and 0 < size <= MAX_PACKET_SAMPLES:
             self._buffer.place(rows[plain], timestamps[plain], g711.decode_rows(octets[plain], coding[plain]))
@@ -324,7 +351,7 @@ class _Wide:
 
     def hear(self, rows: rtp.Ints, coding: Octets, octets: Octets, timestamps: rtp.Ints) -> None:
         """Take the sound of packets of one length. A far end may fall back to G.711 without saying so."""
-        own = coding == Coding.G722
+        own = coding == _G722
         sound = np.empty((len(rows), 2 * octets.shape[1]), np.int16)
         sound[own] = self._decoder.decode(rows[own], octets[own])
         sound[~own] = self._doubler.double(rows[~own], g711.decode_rows(octets[~own], coding[~own]))

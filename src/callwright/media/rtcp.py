@@ -6,11 +6,14 @@ know. Wall clock times are epoch seconds; on the wire they are NTP's.
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
+from functools import lru_cache
 
 SENDER_REPORT, RECEIVER_REPORT, SOURCE_DESCRIPTION, GOODBYE = 200, 201, 202, 203
 _NTP_EPOCH = 2_208_988_800
 _MAX_REASON_BYTES = 255
+_SENDER = struct.Struct(">QIII")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,14 +77,16 @@ def build_report(ssrc: int, cname: str, sender: SenderInfo | None, block: Report
     """Render a report and the canonical name as one compound packet."""
     body = ssrc.to_bytes(4, "big")
     if sender is not None:
-        body += (int(sender.at * 2**32) + (_NTP_EPOCH << 32) & 2**64 - 1).to_bytes(8, "big")
-        body += b"".join(
-            (value & 0xFFFFFFFF).to_bytes(4, "big") for value in (sender.timestamp, sender.packets, sender.octets)
+        body += _SENDER.pack(
+            int(sender.at * 2**32) + (_NTP_EPOCH << 32) & 2**64 - 1,
+            sender.timestamp & 0xFFFFFFFF,
+            sender.packets & 0xFFFFFFFF,
+            sender.octets & 0xFFFFFFFF,
         )
     if block is not None:
         body += _render_block(block)
     kind = RECEIVER_REPORT if sender is None else SENDER_REPORT
-    return _packet(kind, 0 if block is None else 1, body) + _source_description(ssrc, cname)
+    return _packet(kind, 0 if block is None else 1, body) + _source_description(body[:4], cname)
 
 
 def build_bye(ssrc: int, cname: str, sender: SenderInfo | None, block: ReportBlock | None) -> bytes:
@@ -121,11 +126,17 @@ def _packet(kind: int, count: int, body: bytes) -> bytes:
     return bytes((0x80 | count, kind)) + (len(body) // 4).to_bytes(2, "big") + body
 
 
-def _source_description(ssrc: int, cname: str) -> bytes:
+def _source_description(source: bytes, cname: str) -> bytes:
+    item = _canonical_name(cname)
+    return _packet(SOURCE_DESCRIPTION, 1, source + item)
+
+
+@lru_cache(maxsize=16)
+def _canonical_name(cname: str) -> bytes:
     name = cname.encode()[:_MAX_REASON_BYTES]
-    body = ssrc.to_bytes(4, "big") + bytes((1, len(name))) + name
+    item = bytes((1, len(name))) + name
     # The list of items ends with at least one zero octet and fills the word (section 6.5).
-    return _packet(SOURCE_DESCRIPTION, 1, body + b"\0" * (4 - len(body) % 4))
+    return item + b"\0" * (4 - len(item) % 4)
 
 
 def _render_block(block: ReportBlock) -> bytes:

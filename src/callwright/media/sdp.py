@@ -6,21 +6,26 @@ lines audio needs are looked at closely. It is strict where a guess would do har
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+
+import msgspec
 
 from callwright.values.errors import PeerError
 
 MAX_BYTES = 65_536
 MAX_LINES = 2_000
 MAX_MEDIA = 64
+_MOST = 2**64 - 1  # of the numbers in an o= line
+_ANYBODY = ("-", 1, 1)  # user, session and version when no o= line tells them
+
+_Words = tuple[str, int, str, tuple[str, ...]]  # an m= line: kind, port, protocol, formats
 
 
 class SdpError(PeerError):
     """A session description cannot be understood; the peer that wrote it is at fault."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Media:
+class Media(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One `m=` section. `host` is its own `c=` address or the session's, "" when neither is given.
 
     `attributes` are (name, value) pairs in order, value "" for flags; the session's own come after the section's, so
@@ -43,8 +48,7 @@ class Media:
         return [value for key, value in self.attributes if key == name]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Description:
+class Description(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A whole session description: who made it (`o=`), and its media sections."""
 
     user: str = "-"
@@ -61,52 +65,55 @@ def parse(body: bytes) -> Description:
     lines = body.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n").split("\n")
     if len(lines) > MAX_LINES:
         raise SdpError(f"the session description has {len(lines)} lines; {MAX_LINES} are allowed")
-    origin = Description()
+    user, session_id, version = _ANYBODY
     session_host = ""
     session_attributes: list[tuple[str, str]] = []
-    media: list[Media] = []
-    own_host = ""
-    attributes: list[tuple[str, str]] = []
-
-    def finish() -> None:
-        if media:
-            media[-1] = replace(media[-1], host=own_host, attributes=tuple(attributes))
-
+    sections: list[tuple[_Words, list[str], list[tuple[str, str]]]] = []  # m= line, addresses, attributes
+    hosts: list[str] = []
+    attributes = session_attributes
     for line in lines:
         kind, equals, value = line.strip().partition("=")
-        if not equals or len(kind.strip()) != 1:
+        kind = kind.strip()
+        if not equals or len(kind) != 1:
             continue
-        kind, value = kind.strip(), value.strip()
-        if kind == "m":
-            finish()
-            if len(media) == MAX_MEDIA:
-                raise SdpError(f"the session description has more than {MAX_MEDIA} media sections")
-            media.append(_media(value))
-            own_host, attributes = "", []
-        elif kind == "c":
-            if media:
-                # A section may list several addresses (RFC 8866, 5.7); the first one is used.
-                own_host = own_host or _connection(value)
-            else:
-                session_host = _connection(value)
-        elif kind == "a":
+        value = value.strip()
+        if kind == "a":
             name, _, text = value.partition(":")
-            (attributes if media else session_attributes).append((name.strip().lower(), text.strip()))
-        elif kind == "o" and not media:
-            origin = _origin(value)
-    finish()
-    if not media:
+            attributes.append((name.strip().lower(), text.strip()))
+        elif kind == "m":
+            if len(sections) == MAX_MEDIA:
+                raise SdpError(f"the session description has more than {MAX_MEDIA} media sections")
+            hosts, attributes = [], []
+            sections.append((_media(value), hosts, attributes))
+        elif kind == "c":
+            if not sections:
+                session_host = _connection(value)
+            elif not hosts and (host := _connection(value)):
+                hosts.append(host)  # a section may list several addresses (RFC 8866, 5.7); the first one is used
+        elif kind == "o" and not sections:
+            user, session_id, version = _origin(value)
+    if not sections:
         raise SdpError("the session description has no media section (no m= line)")
-    return replace(
-        origin,
+    return Description(
+        user=user,
+        session_id=session_id,
+        version=version,
         host=session_host,
         media=tuple(
-            replace(m, host=m.host or session_host, attributes=(*m.attributes, *session_attributes)) for m in media
+            Media(
+                kind=kind,
+                port=port,
+                protocol=protocol,
+                formats=formats,
+                host=own[0] if own else session_host,
+                attributes=(*its, *session_attributes),
+            )
+            for (kind, port, protocol, formats), own, its in sections
         ),
     )
 
 
-def _media(value: str) -> Media:
+def _media(value: str) -> _Words:
     parts = value.split()
     if len(parts) < 3:
         raise SdpError(f"m= line needs a kind, a port and a protocol: {_shown(value)}")
@@ -114,10 +121,11 @@ def _media(value: str) -> Media:
     port = _number(port_text, 65_535)
     if port is None:
         raise SdpError(f"m= line has an impossible port: {_shown(value)}")
-    if not all(part.isascii() and part.isprintable() for part in parts):
+    words = " ".join(parts)
+    if not (words.isascii() and words.isprintable()):
         # An answer repeats these words, and would be as unreadable as the offer.
         raise SdpError(f"m= line holds characters that no word of it may have: {_shown(value)}")
-    return Media(kind=parts[0].lower(), port=port, protocol=parts[2].upper(), formats=tuple(parts[3:]))
+    return parts[0].lower(), port, parts[2].upper(), tuple(parts[3:])
 
 
 def _connection(value: str) -> str:
@@ -127,19 +135,19 @@ def _connection(value: str) -> str:
     return parts[2].partition("/")[0]
 
 
-def _origin(value: str) -> Description:
+def _origin(value: str) -> tuple[str, int, int]:
     parts = value.split()
     # Identity and version only matter to ourselves; a peer's odd o= line is no reason to lose a call.
     if len(parts) < 3:
-        return Description()
-    session_id, version = (_number(text, 2**64 - 1) for text in parts[1:3])
-    return Description(user=parts[0], session_id=session_id or 0, version=version or 0)
+        return _ANYBODY
+    return parts[0], _number(parts[1], _MOST) or 0, _number(parts[2], _MOST) or 0
 
 
 def _number(text: str, highest: int) -> int | None:
     if not text.isascii() or not text.isdigit() or len(text) > 20:
         return None
-    return int(text) if int(text) <= highest else None
+    number = int(text)
+    return number if number <= highest else None
 
 
 def _shown(value: str) -> str:
@@ -148,20 +156,31 @@ def _shown(value: str) -> str:
 
 def render(description: Description) -> bytes:
     """Render a description; every media section names its own address only when it differs from the session's."""
-    address = _address(description.host)
-    lines = [
-        "v=0",
-        f"o={description.user} {description.session_id} {description.version} {address}",
-        "s=-",
-        f"c={address}",
-        "t=0 0",
+    parts = [
+        opening(
+            description.host,
+            user=description.user,
+            session_id=description.session_id,
+            version=description.version,
+        )
     ]
     for media in description.media:
-        lines.append(" ".join(("m=" + media.kind, str(media.port), media.protocol, *media.formats)))
+        parts.append(" ".join(("m=" + media.kind, str(media.port), media.protocol, *media.formats)) + "\r\n")
         if media.host and media.host != description.host:
-            lines.append(f"c={_address(media.host)}")
-        lines.extend(f"a={name}:{value}" if value else f"a={name}" for name, value in media.attributes)
-    return ("\r\n".join(lines) + "\r\n").encode()
+            parts.append(f"c={_address(media.host)}\r\n")
+        parts.append(attribute_lines(media.attributes))
+    return "".join(parts).encode()
+
+
+def opening(host: str, *, user: str = "-", session_id: int, version: int) -> str:
+    """The lines of a description before its media sections."""
+    address = _address(host)
+    return f"v=0\r\no={user} {session_id} {version} {address}\r\ns=-\r\nc={address}\r\nt=0 0\r\n"
+
+
+def attribute_lines(attributes: Iterable[tuple[str, str]]) -> str:
+    """The attributes of a media section as lines."""
+    return "".join(f"a={name}:{value}\r\n" if value else f"a={name}\r\n" for name, value in attributes)
 
 
 def _address(host: str) -> str:

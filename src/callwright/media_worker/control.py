@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import select
 import socket
-import time
 
 from callwright.media.protocol import Command, Frames, Message, Report, pack, read_commands
 
@@ -39,15 +38,7 @@ class Control:
 
     def wait(self, timeout_s: float | None) -> bool:
         """Sleep until the node says something or the time is over, None for as long as it takes; tell which."""
-        if timeout_s is None:
-            return bool(self._epoll.poll(-1))
-        # epoll counts whole milliseconds and rounds up; a tick must not be that late.
-        milliseconds = int(timeout_s * 1000)
-        if self._epoll.poll(milliseconds / 1000):
-            return True
-        if (rest := timeout_s - milliseconds / 1000) > 0:
-            time.sleep(rest)
-        return False
+        return bool(self._epoll.poll(timeout_s))
 
     def read(self) -> list[Command]:
         """Read the commands that have come; raise `NodeGone` at the end of the stream."""

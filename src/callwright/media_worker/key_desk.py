@@ -34,17 +34,19 @@ class KeyDesk:
         self._say = say
         self._relay = relay
         self._tones = ToneKeys(len(by_row))
+        self._toned_rows: set[int] = set()
         self._toned = np.zeros(0, np.int64)
         self._pressing: set[Leg] = set()
 
     def attend(self, leg: Leg) -> None:
         """Begin or stop to look for tone pairs on a leg, as it says."""
-        attended = bool((self._toned == leg.row).any())
+        attended = leg.row in self._toned_rows
         if leg.hears_tones and not attended:
             self._tones.start(leg.row)
-            self._toned = np.sort(np.append(self._toned, leg.row))
+            self._toned_rows.add(leg.row)
+            self._toned = np.array(sorted(self._toned_rows), np.int64)
         elif attended and not leg.hears_tones:
-            self._toned = self._toned[self._toned != leg.row]
+            self._leave(leg)
 
     def hear_sound(self, heard: Ints, frames: Pcm, now: float, to_wall: float) -> None:
         """Look for tone pairs in this tick's frames; `heard` is ascending and says whose they are."""
@@ -71,7 +73,12 @@ class KeyDesk:
         leg.presses.finish()
         self._tell_presses(leg, to_wall)
         self._pressing.discard(leg)
-        self._toned = self._toned[self._toned != leg.row]
+        if leg.row in self._toned_rows:
+            self._leave(leg)
+
+    def _leave(self, leg: Leg) -> None:
+        self._toned_rows.discard(leg.row)
+        self._toned = np.array(sorted(self._toned_rows), np.int64)
 
     def _tell_presses(self, leg: Leg, to_wall: float) -> None:
         for event in leg.presses.take_events():

@@ -30,10 +30,10 @@ class Recording:
 
 @dataclass(slots=True, eq=False)
 class Leg:
-    """Everything of one leg that is not in the arrays. `latched` is the source its RTP comes from,
-    `locked` whether the kernel keeps others out, and `moves` how often that source may still become another one. `turn`
-    is when in five seconds its RTCP report is sent. Keys in the sound are told when `tone_keys` says so;
-    `last_event` is the last key heard otherwise, and `tone_told` whether the tone that is down was told.
+    """Everything of one leg that is not in the arrays. `probation` knows the source its RTP comes from, and `locked`
+    says whether the kernel keeps others out. `turn` is when in five seconds its RTCP report is sent. Keys in the sound
+    are told when `tone_keys` says so; `last_event` is the last key heard otherwise, and `tone_told` whether the tone
+    that is down was told.
     """
 
     number: int
@@ -45,9 +45,7 @@ class Leg:
     presses: KeyReceiver = field(default_factory=KeyReceiver)
     connected: bool = False
     remote: tuple[str, int] | None = None
-    latched: tuple[str, int] | None = None
     locked: bool = False
-    moves: int = 1
     probation: Probation = field(default_factory=Probation)
     dtmf_payload: int | None = None
     recording: Recording | None = None
@@ -82,7 +80,7 @@ class Leg:
     @property
     def target(self) -> tuple[str, int] | None:
         """Where RTP goes: the source it comes from, or the negotiated address until some came."""
-        return self.latched or self.remote
+        return self.probation.current or self.remote
 
     def event_types(self) -> tuple[int, ...]:
         """Payload types that carry keys: the peer's, and the one we offered, as some answer with another."""

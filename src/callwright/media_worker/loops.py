@@ -26,6 +26,8 @@ _ADDRESS_BYTES = 32
 _ARRIVAL_TIMES = 35
 """SO_TIMESTAMPNS of Linux, which the socket module does not name."""
 
+_INET, _INET6 = (family.to_bytes(2, sys.byteorder) for family in (socket.AF_INET, socket.AF_INET6))
+
 Packet = memoryview | bytes
 Target = tuple[str, int]
 Floats = npt.NDArray[np.float64]
@@ -183,7 +185,7 @@ class HelperLoops(_Arrays):
             self._row_of[sock.fileno()] = -1
 
     def aim(self, row: int, sock: socket.socket, target: Target | None) -> None:
-        octets = b"" if target is None else _address(sock.family, target)
+        octets = b"" if target is None else _address(target)
         self._addresses[row, : len(octets)] = np.frombuffer(octets, np.uint8)
         self._address_bytes[row] = len(octets)
         self._socket_of[row] = sock.fileno()
@@ -226,9 +228,9 @@ def _at(array: npt.NDArray[np.generic]) -> ctypes.c_void_p:
     return ctypes.c_void_p(address(array))
 
 
-def _address(family: int, target: Target) -> bytes:
+def _address(target: Target) -> bytes:
     """The kernel's form of an address (ip(7), ipv6(7))."""
-    host, port = target[0].partition("%")[0], target[1]
-    packed = socket.inet_pton(family, host)
-    head = family.to_bytes(2, sys.byteorder) + port.to_bytes(2, "big")
-    return head + packed + bytes(8) if family == socket.AF_INET else head + bytes(4) + packed + bytes(4)
+    host, port = target[0].partition("%")[0], target[1].to_bytes(2, "big")
+    if ":" in host:
+        return _INET6 + port + bytes(4) + socket.inet_pton(socket.AF_INET6, host) + bytes(4)
+    return _INET + port + socket.inet_aton(host) + bytes(8)

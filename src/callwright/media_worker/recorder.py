@@ -78,11 +78,13 @@ class Recorder:
 
     def hold(self) -> None:
         """Begin nothing more until `go_on`: in a tick every packet that is sent would wait for this thread's turn."""
-        self._may_work.clear()
+        if self._begun != self._done:
+            self._may_work.clear()
 
     def go_on(self) -> None:
         """The tick is over."""
-        self._may_work.set()
+        if not self._may_work.is_set():
+            self._may_work.set()
 
     def take_closed(self) -> None:
         """Hand over what was gathered, and tell of files that were closed or have failed."""

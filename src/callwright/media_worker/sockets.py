@@ -13,6 +13,7 @@ from callwright.media import rtp
 from callwright.media_worker.leg import Leg
 from callwright.media_worker.loops import DATAGRAM_BYTES, Floats, Loops
 from callwright.media_worker.ports import disconnect
+from callwright.media_worker.probation import Verdict
 
 _RTCP_BYTES = 1500
 _BACKLOG = 256
@@ -33,9 +34,9 @@ class Batch:
 class Sockets:
     """The epoll set of the worker.
 
-    A leg's RTP socket hears everyone until it is known where its stream comes from; then it is connected to that
-    source (symmetric RTP, RFC 4961), and the kernel keeps strangers out. `accepted` reads a datagram and returns the
-    packet if it belongs to the leg's stream.
+    A leg's RTP socket hears everyone until its probation knows where its stream comes from; then it is connected to
+    that source (symmetric RTP, RFC 4961), and the kernel keeps strangers out. `accepted` reads a datagram and returns
+    the packet if it belongs to the leg's stream.
     """
 
     def __init__(self, loops: Loops, accepted: Callable[[Leg, bytes], rtp.Packet | None]) -> None:
@@ -57,20 +58,8 @@ class Sockets:
             self._rtcp[leg.sockets.rtcp.fileno()] = leg
         self._update_sender(leg)
 
-    def unlatch(self, leg: Leg) -> None:
-        """The stream was negotiated anew: send to the new address, and hear every source again."""
-        self._unlock(leg)
-        leg.latched = None
-        leg.moves = 1
-
-    def look_around(self, leg: Leg) -> None:
-        """The leg's source has fallen silent: hear others as well, and go on sending to it."""
-        if leg.locked and leg.moves > 0:
-            self._unlock(leg)
-            self._update_sender(leg)
-
-    def _unlock(self, leg: Leg) -> None:
-        leg.probation.clear()
+    def open_up(self, leg: Leg) -> None:
+        """Hear other sources of a leg as well, and go on sending to the one it has; `listen` follows a new one."""
         if leg.locked:
             disconnect(leg.sockets.rtp)
             leg.locked = False
@@ -78,6 +67,7 @@ class Sockets:
             self._loops.unlatch(leg.sockets.rtp)
             del self._locked[fd]
             self._open[fd] = leg
+            self._update_sender(leg)
 
     def drop(self, leg: Leg) -> None:
         """Forget a leg whose sockets are about to be closed."""
@@ -89,8 +79,8 @@ class Sockets:
             self._epoll.unregister(leg.sockets.rtcp.fileno())
         self._loops.forget(leg.row)
 
-    def read(self) -> tuple[Batch | None, list[Batch], list[tuple[Leg, bytes]], bool]:
-        """Read at most one datagram per socket.
+    def read(self, now: float) -> tuple[Batch | None, list[Batch], list[tuple[Leg, bytes]], bool]:
+        """Read at most one datagram per socket; `now` is the clock of the legs' probations.
 
         Returns a batch with one packet for each leg that got any, further batches with what else waited on legs that
         latched just now, RTCP packets with their legs, and whether there was anything. The first batch is good until
@@ -108,7 +98,7 @@ class Sockets:
                     continue
                 newcomers -= 1
                 leg = self._open[fd]
-                for nth, data in enumerate(self._read_unlatched(leg)):
+                for nth, data in enumerate(self._read_open(leg, now)):
                     if nth == 0:
                         loops.buffer[count, : len(data)] = np.frombuffer(data, np.uint8)
                         loops.rows[count], loops.lengths[count], loops.stamps[count] = leg.row, len(data), 0.0
@@ -122,7 +112,7 @@ class Sockets:
         batch = Batch(loops.rows[:count], loops.buffer[:count], loops.lengths[:count], loops.stamps[:count])
         return batch if count else None, [_together(each) for each in waiting], reports, bool(count or taken.others)
 
-    def _read_unlatched(self, leg: Leg) -> list[bytes]:
+    def _read_open(self, leg: Leg, now: float) -> list[bytes]:
         taken: list[bytes] = []
         # What waited in the socket before it was connected may come from anyone, so it is read here, to its end.
         for _ in range(_BACKLOG):
@@ -130,22 +120,22 @@ class Sockets:
                 data, source = leg.sockets.rtp.recvfrom(DATAGRAM_BYTES)
             except OSError:
                 break
-            if not leg.locked:
-                packet = self._accepted(leg, data)
-                if packet is not None and leg.probation.passes(source[:2], packet, (leg.latched, leg.remote)):
-                    self._latch(leg, source)
-            if leg.locked and source[:2] == leg.latched:
+            if not leg.locked and (packet := self._accepted(leg, data)) is not None:
+                before = leg.target
+                verdict = leg.probation.judge(source[:2], packet, now)
+                if verdict is Verdict.LOCK:
+                    self._lock(leg, source)
+                elif leg.target != before:
+                    self._update_sender(leg)
+            if source[:2] == leg.probation.current:
                 taken.append(data)
             else:
                 leg.stray += 1
         return taken
 
-    def _latch(self, leg: Leg, source: tuple[str, int]) -> None:
+    def _lock(self, leg: Leg, source: tuple[str, int]) -> None:
         rtp_socket = leg.sockets.rtp
         rtp_socket.connect(source)
-        if leg.latched is not None and leg.latched != source[:2]:
-            leg.moves -= 1
-        leg.latched = source[:2]
         leg.locked = True
         fd = rtp_socket.fileno()
         del self._open[fd]

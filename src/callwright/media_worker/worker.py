@@ -1,6 +1,7 @@
 """The worker's loop: a tick every 20 ms on an absolute schedule, and between ticks datagrams, commands, finished work.
 
 In a tick every connected leg sends one packet and every leg that is listened to gives one frame to its recordings.
+While there are legs in use nothing wakes the loop but the time, so that the node's orders cost it no waking.
 Everything else is an event of one leg and handled in plain Python. Threads (sound loaders, the recorder) hand their
 results over through queues that the loop empties; the loop itself never waits for a file.
 """
@@ -42,6 +43,8 @@ MAX_LEGS = 4096
 LATE_S = 0.005
 _READ_EVERY_S = 0.01
 _OBEY_S = 0.005
+_LINGER_S = 1.0
+"""So long after the last leg it goes on looking by itself: where calls are short, the next one follows soon."""
 _READINGS = 8
 _FULL_BATCH = 4
 _GIVE_UP_TICKS = 10
@@ -72,6 +75,8 @@ class Worker:
         self._sockets = Sockets(self._loops, self._accepted)
         self._cname = f"{secrets.token_hex(6)}@{configuration.host}"
         self._legs: dict[int, Leg] = {}
+        self._fresh: set[int] = set()
+        self._busy_until = 0.0
         self._by_row: list[Leg | None] = [None] * self._capacity
         self._desk = RecordingDesk(
             self._playout,
@@ -105,11 +110,15 @@ class Worker:
     def _loop(self) -> None:
         due = time.monotonic()
         while True:
-            if not self._legs and not self._inbox:
-                self._control.flush()
-                self._inbox_from_control(_READ_EVERY_S if self._control.unsent else None)
-                due = time.monotonic() + TICK_S
             now = time.monotonic()
+            if self._in_use:
+                self._busy_until = now + _LINGER_S
+            elif now >= self._busy_until and not self._inbox:
+                self._control.flush()
+                if self._control.wait(_READ_EVERY_S if self._control.unsent else None):
+                    self._inbox.extend(self._control.read())
+                now = time.monotonic()
+                due = now + TICK_S
             if now >= due:
                 due = self._keep_time(now, due)
                 self._recorder.hold()
@@ -120,12 +129,16 @@ class Worker:
             self._cache.take_loaded()
             self._recorder.take_closed()
             self._control.flush()
-            pause = 0.0 if self._inbox else min(due - time.monotonic(), _READ_EVERY_S)
-            self._inbox_from_control(max(pause, 0.0))
+            if now < self._busy_until:
+                pause = 0.0 if self._inbox else min(due - time.monotonic(), _READ_EVERY_S)
+                if pause > 0:
+                    time.sleep(pause)
+                self._inbox.extend(self._control.read())
 
-    def _inbox_from_control(self, timeout_s: float | None) -> None:
-        if self._control.wait(timeout_s):
-            self._inbox.extend(self._control.read())
+    @property
+    def _in_use(self) -> int:
+        """How many legs are more than opened in advance."""
+        return len(self._legs) - len(self._fresh)
 
     def _keep_time(self, now: float, due: float) -> float:
         """Note how late this tick is; return when the next one is due. After a long stop the lost ticks are not made
@@ -168,6 +181,10 @@ class Worker:
         self._keys.wake(now, self._to_wall)
         for leg in self._rtcp_turns[self._ticks % _RTCP_TICKS]:
             self._send_report(leg, now)
+        for turn in range(self._ticks % _WATCH_TICKS, _RTCP_TICKS, _WATCH_TICKS):
+            for leg in self._rtcp_turns[turn]:
+                if leg.locked and leg.probation.wants_a_look(now):
+                    self._look_around(leg)
         if self._ticks % _WATCH_TICKS == 0:
             self._watch_rtp(now)
 
@@ -204,24 +221,32 @@ class Worker:
         heard_at = np.maximum(self._reception.last_at, self._expected_since)
         for row in np.flatnonzero(now - heard_at >= _LOOK_AROUND_S).tolist():
             if (leg := self._by_row[row]) is not None:
-                self._sockets.look_around(leg)
+                self._look_around(leg)
         silent = (now - heard_at >= self._no_rtp_s) & (self._missed_at < heard_at)
         for row in np.flatnonzero(silent).tolist():
             if (leg := self._by_row[row]) is not None:
                 self._missed_at[row] = now
                 self._control.say(wire.RtpLost(leg=leg.number, seconds=round(now - float(heard_at[row]), 3)))
 
+    def _look_around(self, leg: Leg) -> None:
+        """Hear other sources than the leg's own as well."""
+        if leg.locked:
+            counts = self._reception.counts(leg.row)
+            heard_at = max(float(self._reception.last_at[leg.row]), float(self._expected_since[leg.row]))
+            leg.probation.look(heard_at, counts.ssrc, counts.highest & 0xFFFF)
+            self._sockets.open_up(leg)
+
     # What arrives
 
     def _read(self, now: float) -> None:
         for _ in range(_READINGS):
-            batch, waiting, reports, anything = self._sockets.read()
+            batch, waiting, reports, anything = self._sockets.read(now)
             for received in (batch, *waiting) if batch is not None else ():
                 self._receive(received, now)
             for leg, datagram in reports:
                 leg.take_reports(datagram, int(self._playout.ssrc[leg.row]), now, now + self._to_wall)
             # What trickles in while the rest is worked on can wait: a batch costs much the same however small it is.
-            if not anything or (batch is not None and _FULL_BATCH * len(batch.rows) < len(self._legs)):
+            if not anything or (batch is not None and _FULL_BATCH * len(batch.rows) < self._in_use):
                 return
 
     def _obey_all(self, now: float) -> None:
@@ -263,6 +288,7 @@ class Worker:
             raise RuntimeError("a media worker is configured once")
         else:
             leg = self._legs.get(command.leg)
+            self._fresh.discard(command.leg)
             # A command may cross the close of its leg.
             if leg is not None and not leg.closing:
                 self._command(leg, command, now)
@@ -324,10 +350,10 @@ class Worker:
         player = Player(row, self._playout, self._cache, keys)
         leg = Leg(number=number, row=row, sockets=sockets, cname=self._cname, player=player, keys=keys)
         self._legs[number] = leg
+        self._fresh.add(number)
         self._by_row[row] = leg
-        self._playout.attach(
-            row, ssrc=secrets.randbits(32), sequence=secrets.randbits(15), timestamp=secrets.randbits(31)
-        )
+        chance = secrets.randbits(78)
+        self._playout.attach(row, ssrc=chance & 0xFFFFFFFF, sequence=chance >> 32 & 0x7FFF, timestamp=chance >> 47)
         self._reception.attach(row)
         self._expected_since[row] = np.inf
         self._missed_at[row] = 0.0
@@ -338,9 +364,12 @@ class Worker:
         remote = (command.host, command.port)
         # Port 0 or an address of zeros is no place to send to: an old way to hold (RFC 3264, 8.4). The last one stays.
         reachable = command.port != 0 and command.host not in _NOWHERE
+        leg.probation.signalled_by = command.signalled_by
         if reachable and remote != leg.remote:
-            self._sockets.unlatch(leg)
             leg.remote = remote
+            leg.probation.negotiate(remote)
+            self._sockets.open_up(leg)
+        leg.probation.learn(now)
         leg.dtmf_payload = command.dtmf_payload
         self._set_packet_length(leg, packet_ms(command.ptime_ms), FRAME_OCTETS[coding])
         self._reception.set_stream(leg.row, coding=coding, payload_type=command.payload, event_types=leg.event_types())

@@ -59,6 +59,7 @@ _end_attempt = Prepared(
 _move_slot = Prepared(
     update(attempts).where(attempts.c.instance_id == bindparam("one")).values(slot_at=bindparam("at"))
 )
+_is_running = Prepared(select(starts.c.id).where(_of_running))
 _retry_of = select(starts.c.retry, starts.c.calling_hours, starts.c.expires_at).where(_of_running)
 _seen = (
     select(attempts.c.unreached, func.count())
@@ -97,6 +98,11 @@ def stamp(
 def move_slot(c: Connection, instance_id: InstanceId, *, slot_at: float) -> None:
     """Correct the slot of an attempt that leaves noticeably later than planned, so that a restart paces after it."""
     _move_slot.change(c, {"one": instance_id, "at": slot_at})
+
+
+def is_running(c: Connection, instance_id: InstanceId) -> bool:
+    """Return whether the start of an instance is still to be finished or queued again."""
+    return _is_running.first(c, {"one": instance_id}) is not None
 
 
 def finish(

@@ -37,6 +37,7 @@ from callwright.values.ids import CallId, InstanceId, ServiceId, ServiceReferenc
 POLL_S = 1.0
 MIN_ROUND_S = 0.02  # under load, many wake-ups share one round
 ROUNDS_SAVED = 5  # a dispatcher that was idle goes round at once, so many times
+CLAIMED_BRIEFLY = 30  # a claim of so few is no more work than an instance's other writes
 LOOK_UP_AT_ONCE = 10  # so few claimed starts are looked up where they are claimed: it saves the way to another thread
 CLOCK_STEP_S = 0.1  # the wall clock fell behind by more than slewing explains
 
@@ -216,7 +217,9 @@ class Dispatcher:
         # A claim that a power failure forgets is what a restart would undo. How many are wanted may be by limits that
         # are a while old; nothing leaves by them, as they are read again together with the claim.
         taken = await self._database.write(
-            partial(self._take, wanted=wanted, stale=wanted.keys() - self._fresh), lasting=False
+            partial(self._take, wanted=wanted, stale=wanted.keys() - self._fresh),
+            lasting=False,
+            brief=sum(wanted.values()) <= CLAIMED_BRIEFLY,
         )
         self._lines.learn(taken.loaded)
         self._fresh |= wanted.keys()
@@ -298,6 +301,7 @@ class Dispatcher:
                 instance_id=instance_id,
                 call_id=self._identifiers.call(instance_id),
                 pacer=leaving.pacer,
+                gate=leaving.gate,
                 slot=leaving.slot,
             )
             task = instances.create_task(launch.run(), name=f"instance {instance_id}")
@@ -307,10 +311,12 @@ class Dispatcher:
 
     def _over(self, instance_id: InstanceId, task: asyncio.Task[None]) -> None:
         launch, _ = self._live.pop(instance_id)
-        self._running[launch.start.service_id] -= 1
-        if not self._running[launch.start.service_id]:
-            del self._running[launch.start.service_id]
-        self.wake(launch.start.service_id)
+        service_id = launch.start.service_id
+        self._running[service_id] -= 1
+        if not self._running[service_id]:
+            del self._running[service_id]
+        if self._lines.are_limited(service_id):
+            self.wake(service_id)
 
     async def _release(self, starts: list[Start]) -> None:
         """Put claimed starts back in their old places."""

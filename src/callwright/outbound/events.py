@@ -31,7 +31,7 @@ class Step(StrEnum):
     """Waited too long in the queue."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class StartEvent:
     """One step of one start; ``at`` is epoch seconds, ``instance_id`` None while there is none."""
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import math
-from bisect import bisect_left, insort
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
 import structlog
 from sqlalchemy import Connection
+from structlog.typing import FilteringBoundLogger
 
 from callwright.accounts.service import Service
 from callwright.apps.instance import InstanceOrder, InstanceResult
@@ -25,13 +25,14 @@ from callwright.db.database import Database
 from callwright.engine.interface import CallFailed
 from callwright.outbound import dialling
 from callwright.outbound.events import StartEvent, Step
+from callwright.outbound.gate import Gate, Place
 from callwright.outbound.pacing import SECOND, Pacer, Slot
 from callwright.outbound.persist import write_at_last
 from callwright.outbound.policy import MayNotRun
 from callwright.outbound.reasons import Reason
 from callwright.outbound.retry import Unreached, unreached
 from callwright.outbound.start import Start
-from callwright.outbound.transactions import Settled, settle, stamp_and_open
+from callwright.outbound.transactions import Settled, settle, settle_recorded, stamp_and_open
 from callwright.records.settings import RecordSettings
 from callwright.values.destination import Destination
 from callwright.values.errors import CallwrightError, OutsideError
@@ -40,9 +41,9 @@ from callwright.values.ids import CallId, InstanceId
 BeforeInvite = Callable[[bytes], Awaitable[None]]
 RunInstance = Callable[[InstanceOrder, BeforeInvite], Awaitable[InstanceResult]]
 
-STAMP_LEAD = SECOND // 20  # how long before its slot a start is stamped: time for one commit
+STAMP_LEAD = SECOND // 20  # how long before its slot a start is stamped at most: time for one commit
+STAMP_EVERY = SECOND // 100  # starts whose stamps come this close to each other share a commit and the way to it
 SLOT_MARGIN = SECOND  # how much later than the slot on disk a start may leave; a restart paces as if all left so late
-TICK = SECOND // 1000  # the event loop sleeps for whole milliseconds: for less it would not sleep, but spin
 RETRY_AFTER_S = 5.0  # when a start that could not be prepared (no port, no disk) is tried again
 SLACK_S = 900.0  # what an instance may take beyond ringing and the longest call: pages, transcripts, the final page
 
@@ -82,7 +83,7 @@ class Node:
 class _Ending:
     """How an instance ended: its return code if somebody may have been dialled, and how it reached nobody if it did
     not; otherwise when to try again (None: in its old place), or why not to. ``undialled_until`` is for what may have
-    been stamped and was certainly not sent.
+    been stamped and was certainly not sent. ``settled`` is what the start became when the records were closed.
     """
 
     return_code: int
@@ -90,6 +91,7 @@ class _Ending:
     retry_at: float | None = None
     undialled_until: float | None = None
     give_up: str | None = None
+    settled: Settled | None = None
 
 
 class Launch:
@@ -105,6 +107,7 @@ class Launch:
         instance_id: InstanceId,
         call_id: CallId,
         pacer: Pacer,
+        gate: Gate,
         slot: Slot,
     ) -> None:
         self.start = start
@@ -118,9 +121,10 @@ class Launch:
         self._destination = destination
         self._call_id = call_id
         self._pacer = pacer
+        self._gate = gate
         self._slot = slot
+        self._settled: Settled | None = None  # with the records, if their transaction was committed
         self._loop = asyncio.get_running_loop()
-        self._log = _log.bind(start=start.reference, instance=instance_id, call=call_id)
 
     async def run(self) -> None:
         """Run the instance to its end; the start is settled on disk when this returns."""
@@ -128,7 +132,7 @@ class Launch:
         try:
             async with asyncio.timeout(self._service.ring_timeout_s + self._node.longest_call_s + SLACK_S):
                 result = await self._node.run_instance(self._order(), self._before_invite)
-            ending = _Ending(return_code=result.return_code, how=unreached(result.outcome))
+            ending = _Ending(return_code=result.return_code, how=unreached(result.outcome), settled=self._settled)
         except OutsideCallingHours as why:
             self._log.info("The start waits for its calling hours", action="start_outside_hours", until=why.opens_at)
             ending = _Ending(return_code=INTERNAL, undialled_until=why.opens_at)
@@ -166,25 +170,28 @@ class Launch:
             extra_sip_headers=start.extra_sip_headers,
             started_at=self._node.clock(),
             max_duration_s=start.max_duration_s,
+            settle=self._settle_with_records,
         )
 
     async def _before_invite(self, saved: bytes) -> None:
         """Return when the INVITE may leave, in this turn of the event loop; raise ``NotDialled`` when it may not."""
-        insort(self._pacer.at_the_gate, self._slot.at)
+        place = self._gate.come(self._slot, self._turn_at)
         try:
-            await self._reach_its_turn(saved)
+            await self._reach_its_turn(place, saved)
         finally:
-            self._pacer.at_the_gate.remove(self._slot.at)
+            self._gate.go(place)
 
-    async def _reach_its_turn(self, saved: bytes) -> None:
-        await self._sleep_until(self._slot.at - STAMP_LEAD)
+    async def _reach_its_turn(self, place: Place, saved: bytes) -> None:
+        stamp_at = math.ceil((self._slot.at - STAMP_LEAD) / STAMP_EVERY) * STAMP_EVERY
+        if (wait := stamp_at - self._now()) > 0:
+            await asyncio.sleep(wait / SECOND)
         if self._node.is_stopping():
             raise NotDialled("this node is stopping")
         if not await self._node.database.write(partial(self._stamp, saved=saved), brief=True):
             raise NotDialled("it was cancelled, purged or paused")
         self.stamped = True
         self._tell(Step.STAMPED)
-        await self._pass_the_gate()
+        await self._pass_the_gate(place)
         self._check_hours(self._node.clock())
         if not self._node.owns_data():
             raise NotDialled("this node does not own its data any more")
@@ -193,25 +200,19 @@ class Launch:
         self._pacer.sent(self._slot, noted)
         self._loop.call_soon(self._note_left, noted)  # after this turn, and so after the INVITE
 
-    async def _pass_the_gate(self) -> None:
+    async def _pass_the_gate(self, place: Place) -> None:
         """Return when the INVITE may leave; while the slot is long past, write down where it is now."""
         on_disk = self._slot.at
-        while (now := self._now()) < (earliest := self._earliest()) or now > on_disk + SLOT_MARGIN:
-            if now > on_disk + SLOT_MARGIN:
-                on_disk = now
-                await self._node.database.write(partial(self._move_slot, slot_at=self._node.clock()))
-            # Those with earlier slots leave first: to ask again before they can have left would be in vain, and when
-            # many are late, all of them asking at each other's leaving takes more time than the calls do.
-            ahead = bisect_left(self._pacer.at_the_gate, self._slot.at)
-            await self._sleep_until(earliest + ahead * self._pacer.least_gap)
+        while True:
+            await self._gate.wait(place)
+            if (now := self._now()) <= on_disk + SLOT_MARGIN:
+                return
+            self._gate.step_aside(place)
+            on_disk = now
+            await self._node.database.write(partial(self._move_slot, slot_at=self._node.clock()), brief=True)
 
-    def _earliest(self) -> int:
-        """Return when the INVITE may leave as far as is known now: its slot, what left before it, its trunk's turn.
-
-        They are asked together, since a call that waited for its trunk after pacing let it go would leave too close to
-        one that is let go after it.
-        """
-        return max(self._pacer.may_send_at(self._slot), math.ceil(self._node.turn_of(self._call_id) * SECOND))
+    def _turn_at(self) -> int:
+        return math.ceil(self._node.turn_of(self._call_id) * SECOND)
 
     def _note_left(self, noted: int) -> None:
         self._pacer.left(self._slot, noted, self._now())
@@ -246,7 +247,7 @@ class Launch:
         dialling.move_slot(c, self.instance_id, slot_at=slot_at)
 
     async def _settle(self, ending: _Ending) -> None:
-        settled = await write_at_last(
+        settled = ending.settled or await write_at_last(
             self._node.database, partial(self._settle_now, ending=ending), instance=self.instance_id
         )
         match settled:
@@ -261,7 +262,21 @@ class Launch:
             case Settled.WITHDRAWN:
                 self._tell(Step.WITHDRAWN)
 
+    def _settle_with_records(self, c: Connection, result: InstanceResult) -> None:
+        ended_from_outside = self.ending or result.return_code == CANCELLED
+        self.ending = True  # what is queued again now cannot be hung up any more
+        self._settled = settle_recorded(
+            c,
+            self.start,
+            instance_id=self.instance_id,
+            now=self._node.clock(),
+            return_code=result.return_code,
+            how=None if ended_from_outside else unreached(result.outcome),
+        )
+
     def _settle_now(self, c: Connection, *, ending: _Ending) -> Settled:
+        if self._settled is not None and not dialling.is_running(c, self.instance_id):
+            return self._settled  # only what came after its records were closed went wrong
         return settle(
             c,
             self.start,
@@ -290,6 +305,7 @@ class Launch:
     def _now(self) -> int:
         return int(self._loop.time() * SECOND)
 
-    async def _sleep_until(self, at: int) -> None:
-        if (wait := at - self._now()) > 0:
-            await asyncio.sleep(max(wait, TICK) / SECOND)
+    @property
+    def _log(self) -> FilteringBoundLogger:
+        log: FilteringBoundLogger = _log.bind(start=self.start.reference, instance=self.instance_id, call=self._call_id)
+        return log

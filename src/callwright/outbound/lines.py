@@ -18,6 +18,7 @@ from callwright.accounts.account import Account
 from callwright.accounts.service import Service
 from callwright.accounts.store import get_account, get_service
 from callwright.outbound import dialling
+from callwright.outbound.gate import Gate
 from callwright.outbound.launch import SLOT_MARGIN
 from callwright.outbound.pacing import SECOND, Limits, Pacer, Slot
 from callwright.outbound.pauses import Pauses
@@ -36,6 +37,7 @@ class Line:
 
     account: Account
     pacer: Pacer
+    gate: Gate
     services: dict[ServiceId, Service] = field(default_factory=dict)
     ready: dict[ServiceId, deque[tuple[Start, Destination]]] = field(default_factory=dict)
 
@@ -60,6 +62,7 @@ class Leaving:
     destination: Destination
     service: Service
     pacer: Pacer
+    gate: Gate
     slot: Slot
 
 
@@ -81,6 +84,11 @@ class Lines:
         """Whether a service was learned of."""
         return service_id in self._account_of
 
+    def are_limited(self, service_id: ServiceId) -> bool:
+        """Whether the running instances of a service, or of its account, have a limit that may hold others back."""
+        line = self._lines[self._account_of[service_id]]
+        return line.account.max_running is not None or line.services[service_id].max_running is not None
+
     def load(self, c: Connection, asked: Iterable[ServiceId]) -> Loaded:
         """Read what ``learn`` takes over."""
         services: dict[ServiceId, tuple[Account, Service]] = {}
@@ -99,7 +107,9 @@ class Lines:
         """Take over limits as they are now, and where pacing stood when this node, or its former life, last knew."""
         for service_id, (account, service) in loaded.services.items():
             limits = Limits(max_cps=account.max_cps, min_cps=account.min_cps)
-            line = self._lines.setdefault(account.id, Line(account=account, pacer=Pacer(limits)))
+            if (line := self._lines.get(account.id)) is None:
+                pacer = Pacer(limits)
+                line = self._lines[account.id] = Line(account=account, pacer=pacer, gate=Gate(pacer))
             line.account = account
             line.services[service_id] = service
             line.pacer.set_account(limits)
@@ -116,11 +126,14 @@ class Lines:
     def wanted(self, asked: set[ServiceId], running: Mapping[ServiceId, int]) -> dict[ServiceId, int]:
         """Return how many starts to claim of each service: those that can leave soon, within the limits."""
         wanted: dict[ServiceId, int] = {}
-        for account_id, line in self._lines.items():
+        of_account: dict[AccountId, list[ServiceId]] = {}
+        for service_id in asked:
+            of_account.setdefault(self._account_of[service_id], []).append(service_id)
+        for account_id, services in of_account.items():
+            line = self._lines[account_id]
             room = {service_id: len(line.ready[service_id]) for service_id in line.waiting()}
-            for service_id in asked:
-                if self._account_of.get(service_id) == account_id:
-                    room[service_id] = max(room.get(service_id, 0), min(BATCH, self._room(line, service_id, running)))
+            for service_id in services:
+                room[service_id] = max(room.get(service_id, 0), min(BATCH, self._room(line, service_id, running)))
             limit = self._account_room(line, running)
             able = [service_id for service_id, many in room.items() if many > 0]
             if (slot := line.pacer.next_slot(_now(), able)) is None or slot.at > _now() + CLAIM_AHEAD:
@@ -138,7 +151,7 @@ class Lines:
         for line in self._lines.values():
             # When the machine is late, slots of its clock would be given that cannot be kept: calls, each with its
             # port, would pile up at the gate.
-            while self._account_room(line, running) > 0 and not line.pacer.is_crowded(2 * LOOK_AHEAD):
+            while self._account_room(line, running) > 0 and not line.gate.is_crowded(2 * LOOK_AHEAD):
                 able = [s for s in line.waiting() if self._room(line, s, running) > 0]
                 slot = line.pacer.next_slot(_now(), able)
                 if slot is None or slot.at > _now() + LOOK_AHEAD:
@@ -146,7 +159,14 @@ class Lines:
                 line.pacer.take(slot, able)
                 start, destination = line.ready[slot.service_id].popleft()
                 service = line.services[slot.service_id]
-                yield Leaving(start=start, destination=destination, service=service, pacer=line.pacer, slot=slot)
+                yield Leaving(
+                    start=start,
+                    destination=destination,
+                    service=service,
+                    pacer=line.pacer,
+                    gate=line.gate,
+                    slot=slot,
+                )
 
     def ready(self) -> list[Start]:
         """Return the starts ready to launch."""

@@ -27,6 +27,7 @@ from collections import Counter, deque
 from collections.abc import Collection, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from callwright.values.ids import ServiceId
 
@@ -45,8 +46,7 @@ class Limits:
     min_cps: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Slot:
+class Slot(NamedTuple):
     """One start of ``service_id`` may leave at ``at`` (microseconds)."""
 
     service_id: ServiceId
@@ -57,20 +57,22 @@ class Slot:
 class _Rate:
     """At most ``count`` starts in any ``window`` microseconds, ``interval`` apart; no window means no limit."""
 
-    count: int = 1
-    window: int = 0
+    count: int
+    window: int
+    interval: int
 
-    @property
-    def interval(self) -> int:
-        return -(-self.window // self.count)
+
+_UNLIMITED = _Rate(1, 0, 0)
 
 
 def _rate(max_cps: float | None) -> _Rate:
     if max_cps is None:
-        return _Rate()
+        return _UNLIMITED
     if max_cps >= 1:
-        return _Rate(math.floor(max_cps), SECOND)
-    return _Rate(1, math.ceil(SECOND / max_cps))
+        count = math.floor(max_cps)
+        return _Rate(count, SECOND, -(-SECOND // count))
+    window = math.ceil(SECOND / max_cps)
+    return _Rate(1, window, window)
 
 
 class _Lane:
@@ -84,13 +86,15 @@ class _Lane:
     def next_free(self) -> int | None:
         return None if self.last_slot is None else self.last_slot + self.rate.interval
 
-    def may_send_at(self) -> int | None:
-        if not self.sends or not self.rate.window:
-            return None
-        earliest = self.sends[-1] + self.rate.interval // 2
-        if len(self.sends) >= self.rate.count:
-            earliest = max(earliest, self.sends[-self.rate.count] + self.rate.window)
-        return earliest
+    def may_send_at(self, at: int) -> int:
+        """Return the earliest moment, ``at`` or later, at which one more start may leave."""
+        rate, sends = self.rate, self.sends
+        if not sends or not rate.window:
+            return at
+        at = max(at, sends[-1] + rate.interval // 2)
+        if len(sends) >= rate.count:
+            at = max(at, sends[-rate.count] + rate.window)
+        return at
 
     def sent(self, at: int) -> None:
         self.sends.append(at)
@@ -124,17 +128,10 @@ class Pacer:
         self._account = _Lane(_rate(limits.max_cps))
         self._services: dict[ServiceId, _ServiceLane] = {}
         self._virtual_time = 0
-        self.at_the_gate: list[int] = []
-        """When the starts that may leave any moment have their slots, in order; kept by them, not by the pacer."""
 
-    @property
-    def least_gap(self) -> int:
-        """How much later than its neighbour a start leaves at least."""
-        return self._account.rate.interval // 2
-
-    def is_crowded(self, room: int) -> bool:
-        """Tell whether those at the gate need more than ``room`` (microseconds) to leave, one interval apart."""
-        return len(self.at_the_gate) * self._account.rate.interval > room
+    def time_for(self, starts: int) -> int:
+        """Return how long so many starts take to leave, one interval apart."""
+        return starts * self._account.rate.interval
 
     def set_account(self, limits: Limits) -> None:
         self._account.rate = _rate(limits.max_cps)
@@ -163,17 +160,12 @@ class Pacer:
 
     def next_slot(self, now: int, waiting: Collection[ServiceId]) -> Slot | None:
         """Return the next slot of the account and whose it is; None when no service waits. Nothing changes yet."""
+        if not waiting:
+            return None
         free = self._account.next_free()
         base = now if free is None else max(now, free)
-        at_of = {service_id: self._earliest(service_id, base) for service_id in waiting}
-        if not at_of:
-            return None
-        at = min(at_of.values())
-        ready = [service_id for service_id, ready_at in at_of.items() if ready_at == at]
-        behind = [(deadline, service_id) for service_id in ready if (deadline := self._deadline(service_id, at)) <= at]
-        if behind:
-            return Slot(service_id=min(behind)[1], at=at)
-        return Slot(service_id=min((self._start_tag(service_id), service_id) for service_id in ready)[1], at=at)
+        at, _, _, service_id = min([self._rank(service_id, base) for service_id in waiting])
+        return Slot(service_id, at)
 
     def take(self, slot: Slot, waiting: Collection[ServiceId]) -> None:
         """Use up a slot that ``next_slot`` returned for the same ``waiting`` services."""
@@ -208,8 +200,7 @@ class Pacer:
 
     def may_send_at(self, slot: Slot) -> int:
         """Return the earliest moment at which the start of a taken slot may leave, as far as is known now."""
-        lanes = (self._account, self._services[slot.service_id])
-        return max([slot.at, *(earliest for lane in lanes if (earliest := lane.may_send_at()) is not None)])
+        return self._services[slot.service_id].may_send_at(self._account.may_send_at(slot.at))
 
     def sent(self, slot: Slot, at: int) -> None:
         """Note that the start of a taken slot leaves now."""
@@ -229,9 +220,15 @@ class Pacer:
         twin._services = {service_id: copy(lane) for service_id, lane in self._services.items()}
         return twin
 
-    def _earliest(self, service_id: ServiceId, base: int) -> int:
+    def _rank(self, service_id: ServiceId, base: int) -> tuple[int, bool, float, ServiceId]:
+        """Return when a service may have a slot, ``base`` or later, and what says who goes first when several may have
+        it: those behind their minimum before the others.
+        """
         free = self._services[service_id].next_free()
-        return base if free is None else max(base, free)
+        at = base if free is None else max(base, free)
+        if (deadline := self._deadline(service_id, at)) <= at:
+            return at, False, deadline, service_id
+        return at, True, self._start_tag(service_id), service_id
 
     def _start_tag(self, service_id: ServiceId) -> int:
         return max(self._virtual_time, self._services[service_id].finish_tag)

@@ -13,14 +13,16 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, bindparam, select
 
 from callwright.accounts import do_not_call
 from callwright.accounts.account import Account
 from callwright.accounts.numbers import NumberKind, describe
 from callwright.accounts.rules import Rules
-from callwright.accounts.rules_rows import rules_for
+from callwright.accounts.rules_rows import rules_of
 from callwright.accounts.service import ApplicationKind, CallType, Service
+from callwright.accounts.tables import account_rules, accounts
+from callwright.db.prepared import Prepared
 from callwright.engine.interface import Refusal
 from callwright.engine.routes import TEST_NUMBER_PREFIX
 from callwright.outbound.reasons import Reason
@@ -28,6 +30,7 @@ from callwright.outbound.start import Start
 from callwright.records import rates, rating, spending
 from callwright.records.number_rate import NumberRate
 from callwright.records.settings import RateCard, RecordSettings
+from callwright.records.tables import rate_cards
 from callwright.values.destination import Destination, DestinationKind, parse_destination
 from callwright.values.errors import CallwrightError, RequestError
 from callwright.values.ids import AccountId, StartId
@@ -41,6 +44,14 @@ _NEVER = {
 }
 _PREMIUM = frozenset({NumberKind.PREMIUM, NumberKind.SHARED_COST})
 _UNKNOWN = frozenset({NumberKind.UNKNOWN, NumberKind.SATELLITE})
+
+_rules_and_card = Prepared(
+    select(account_rules, rate_cards.c.id.label("card_id"), rate_cards.c.rates)
+    .select_from(accounts)
+    .outerjoin(account_rules, account_rules.c.account_id == accounts.c.id)
+    .outerjoin(rate_cards, rate_cards.c.id == rates.card_in_force(accounts.c.id))
+    .where(accounts.c.id == bindparam("of"))
+)
 
 
 class MayNotRun(CallwrightError):
@@ -99,10 +110,10 @@ def judge(
     if (destination.kind is DestinationKind.CON) is not (service.call_type is CallType.CONFERENCE):
         return Reason.WRONG_CALL_TYPE
     number = destination.address
-    if destination.kind is DestinationKind.TEL:
+    if destination.kind is DestinationKind.TEL and (canonical := describe(number).number) != number:
         # What was judged, and will be priced, is what is dialled: with a zero too many a trunk that puts its own before
         # would be asked for a number of another country.
-        destination = replace(destination, address=describe(number).number)
+        destination = replace(destination, address=canonical)
     refused = refusal(destination)
     if destination.kind is DestinationKind.TEL:
         simulated = refused is None and number.startswith(TEST_NUMBER_PREFIX)
@@ -122,8 +133,12 @@ def agree(
     number = destination.address if destination.kind is DestinationKind.TEL else None
     if number is not None and do_not_call.is_blocked(c, account_id, describe(number).number):
         raise MayNotRun(Reason.DO_NOT_CALL)
-    rules = rules_for(c, account_id)
-    prices = rates.prices(c, account_id, number)
+    known = _rules_and_card.first(c, {"of": account_id})
+    assert known is not None, "no start without its account"
+    rules = rules_of(known)
+    prices = rates.Prices()
+    if known["card_id"] is not None:
+        prices = rates.prices_of(c, known["card_id"], known["rates"], number)
     card = prices.card or settings.rates
     rate = prices.number or (None if number is None else card.number(number))
     if rules.max_price is not None and rate is not None and rate.price > rules.max_price:

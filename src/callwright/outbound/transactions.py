@@ -115,18 +115,27 @@ def settle(
             c, instance_id, return_code=code, due_at=undialled_until, now=now
         ):
             return Settled.QUEUED_AGAIN
-        if how is not None and start.may_retry:
-            due_at = dialling.try_again(c, start, instance_id, return_code=code, how=how, now=now)
-            if due_at is not None:
-                return Settled.QUEUED_AGAIN
-        dialling.finish(c, instance_id, return_code=code, now=now, how=how)
-        return Settled.FINISHED
+        return settle_recorded(c, start, instance_id=instance_id, now=now, return_code=code, how=how)
     if give_up is not None:
         failed = claims.fail(c, start.id, incarnation=incarnation, reason=give_up, now=now)
         return Settled.FAILED if failed else Settled.WITHDRAWN
     due_at = retry_at if undialled_until is None else undialled_until
     released = claims.release(c, [start.id], incarnation=incarnation, due_at=due_at)
     return Settled.RELEASED if released else Settled.WITHDRAWN
+
+
+def settle_recorded(
+    c: Connection, start: Start, *, instance_id: InstanceId, now: float, return_code: int, how: Unreached | None
+) -> Settled:
+    """Bring a stamped start to where it belongs, as ``settle`` does, when its records are closed: for the transaction
+    that closes them.
+    """
+    if how is not None and start.may_retry:
+        due_at = dialling.try_again(c, start, instance_id, return_code=return_code, how=how, now=now)
+        if due_at is not None:
+            return Settled.QUEUED_AGAIN
+    dialling.finish(c, instance_id, return_code=return_code, now=now, how=how)
+    return Settled.FINISHED
 
 
 def close_abandoned(c: Connection, instance_id: InstanceId, *, now: float, settings: RecordSettings) -> int | None:

@@ -24,7 +24,6 @@ from callwright.records.reading import (
     open_cdrs_of,
     open_instances,
     read_adr,
-    read_cdrs_of,
     read_records,
 )
 from callwright.records.records import (
@@ -45,6 +44,8 @@ from callwright.values.money import ZERO
 from callwright.values.outcome import Cause, EndedBy, Outcome, RestCause, answered_outcome
 
 __all__ = [
+    "CUT_OFF",
+    "LOST_CAUSE",
     "OpenCall",
     "OpenInstance",
     "add_error",
@@ -65,9 +66,14 @@ __all__ = [
 
 RETURN_CODE_RESTARTED = -90
 LONGEST_DETAIL = 300
+LONGEST_WAY = 180  # leaves room for what is said of the end
 NEGATIVE_RETURN_CODE = "2008"  # docs/reference/records.md, error records
 
+CUT_OFF = "the platform stopped while it was up and hung up when it ran again: how long it lasted is not known"
+
 _LOST = Outcome(cause=Cause.ERROR, code=0, rest_cause=RestCause.FAILED, ended_by=EndedBy.PLATFORM)  # no SIP code came
+LOST_CAUSE = _LOST.hangup_cause
+_CUT_OFF = answered_outcome(ended_by=EndedBy.PLATFORM, detail=CUT_OFF)
 
 _open_adr = Prepared(insert(adrs))
 _open_cdr = Prepared(insert(cdrs))
@@ -86,7 +92,7 @@ _mark_answered = Prepared(
 _save_call = Prepared(
     update(cdrs)
     .where(cdrs.c.call_id == bindparam("of"), cdrs.c.connected_at.is_(None), cdrs.c.ended_at.is_(None))
-    .values(dialog=bindparam("saved"))
+    .values(dialog=bindparam("saved"), detail=func.coalesce(bindparam("why"), cdrs.c.detail))
 )
 _close_cdr = Prepared(
     update(cdrs)
@@ -106,7 +112,7 @@ _close_cdr = Prepared(
     )
 )
 _priced_by = Prepared(
-    select(cdrs.c.destination_address, cdrs.c.connected_at, cdrs.c.ended_at, cdrs.c.rate, adrs.c.rates)
+    select(cdrs.c.destination_address, cdrs.c.connected_at, cdrs.c.ended_at, cdrs.c.rate, cdrs.c.detail, adrs.c.rates)
     .join(adrs, adrs.c.instance_id == cdrs.c.instance_id)
     .where(cdrs.c.call_id == bindparam("of"))
 )
@@ -129,7 +135,29 @@ _errors_like = Prepared(
 _errors_so_far = Prepared(select(func.count()).where(error_records.c.instance_id == bindparam("of")))
 _is_open = select(func.count()).where(adrs.c.instance_id == bindparam("of"), adrs.c.stopped_at.is_(None))
 _rates = Prepared(select(adrs.c.rates).where(adrs.c.instance_id == bindparam("of")))
-_feature_costs = Prepared(select(fdrs.c.cost).where(fdrs.c.instance_id == bindparam("of")))
+_closing = Prepared(  # an instance with a row for each of its calls, in the order in which they were placed
+    select(
+        adrs.c.account_id,
+        adrs.c.started_at,
+        adrs.c.stopped_at,
+        adrs.c.extra_channel_count,
+        adrs.c.tts_ms,
+        adrs.c.tts_neural_ms,
+        adrs.c.rates,
+        select(func.sum(fdrs.c.cost, type_=fdrs.c.cost.type))
+        .where(fdrs.c.instance_id == bindparam("of"))
+        .scalar_subquery()
+        .label("features"),
+        cdrs.c.call_id,
+        cdrs.c.destination_address,
+        cdrs.c.connected_at,
+        cdrs.c.ended_at,
+        cdrs.c.rate,
+    )
+    .outerjoin_from(adrs, cdrs, cdrs.c.instance_id == adrs.c.instance_id)
+    .where(adrs.c.instance_id == bindparam("of"))
+    .order_by(cdrs.c.initiated_at, cdrs.c.call_id)
+)
 
 
 def open_adr(
@@ -230,9 +258,12 @@ def mark_answered(
     return _mark_answered.change(c, known) == 1
 
 
-def save_call(c: Connection, call_id: CallId, saved: bytes) -> bool:
-    """Replace what ends a call in another life, before its answer; return False when it was answered or is over."""
-    return _save_call.change(c, {"of": call_id, "saved": saved}) == 1
+def save_call(c: Connection, call_id: CallId, saved: bytes, *, detail: str = "") -> bool:
+    """Replace what ends a call in another life, before its answer; return False when it was answered or is over.
+
+    ``detail`` says where it went on to; what is said of its end comes behind that.
+    """
+    return _save_call.change(c, {"of": call_id, "saved": saved, "why": detail[:LONGEST_WAY] or None}) == 1
 
 
 def close_cdr(
@@ -272,7 +303,7 @@ def close_cdr(
             "cost": cost.pstn + cost.tollfree if settings.cdr_rated else ZERO,
             "valid": costs_valid and settings.cdr_rated,
             "carrier": trunk or None,
-            "why": outcome.detail[:LONGEST_DETAIL] or None,
+            "why": "; ".join(part for part in (call["detail"], outcome.detail) if part)[:LONGEST_DETAIL] or None,
             "network_cause": outcome.q850,
         },
     )
@@ -353,28 +384,36 @@ def close_adr(
     A negative ``exit_status`` makes an error record, unless one of its kind is there already. A call whose
     record is still open is closed with it, as ``ERROR(0)``: a closed instance has no open calls.
     """
-    adr = read_adr(c, instance_id)
-    if adr is None or adr.stopped_at is not None:
+    rows = _closing.rows(c, {"of": instance_id})
+    if not rows or rows[0]["stopped_at"] is not None:
         return False
-    placed = read_cdrs_of(c, instance_id)
+    adr, placed = rows[0], [row for row in rows if row["call_id"] is not None]
     for cdr in placed:
-        if cdr.ended_at is None:
-            close_cdr(c, cdr.call_id, ended_at=stopped_at, outcome=_LOST, costs_valid=costs_valid, settings=settings)
+        if cdr["ended_at"] is None:
+            close_cdr(c, cdr["call_id"], ended_at=stopped_at, outcome=_LOST, costs_valid=costs_valid, settings=settings)
     if exit_status < 0 and not _has_error(c, instance_id, NEGATIVE_RETURN_CODE):
-        add_error(c, instance_id, ErrorRecord(code=NEGATIVE_RETURN_CODE, text=_return_code_text(adr, exit_status)))
-    rates = settings.rates if adr.rates is None else adr.rates
+        opened = read_adr(c, instance_id)
+        assert opened is not None
+        add_error(c, instance_id, ErrorRecord(code=NEGATIVE_RETURN_CODE, text=_return_code_text(opened, exit_status)))
+    rates = settings.rates if adr["rates"] is None else msgspec.json.decode(adr["rates"], type=RateCard)
     calls = [
-        rating.rate_call(cdr.destination_address, cdr.connected_at, cdr.ended_at or stopped_at, rates, cdr.rate)
+        rating.rate_call(
+            cdr["destination_address"],
+            cdr["connected_at"],
+            cdr["ended_at"] or stopped_at,
+            rates,
+            None if cdr["rate"] is None else msgspec.json.decode(cdr["rate"], type=NumberRate),
+        )
         for cdr in placed
     ]
     costs = rating.rate_instance(
-        started_at=adr.started_at,
+        started_at=adr["started_at"],
         stopped_at=stopped_at,
-        extra_channel_count=adr.extra_channel_count,
-        tts_ms=adr.tts_ms,
-        tts_neural_ms=adr.tts_neural_ms,
+        extra_channel_count=adr["extra_channel_count"],
+        tts_ms=adr["tts_ms"],
+        tts_neural_ms=adr["tts_neural_ms"],
         calls=calls,
-        feature_costs=[row["cost"] for row in _feature_costs.rows(c, {"of": instance_id})],
+        feature_costs=[] if adr["features"] is None else [adr["features"]],
         settings=settings,
         rates=rates,
         valid=costs_valid,
@@ -383,7 +422,7 @@ def close_adr(
         c, {"of": instance_id, "stopped_at": stopped_at, "exit_status": exit_status, **_cost_columns(costs)}
     )
     if done and costs.valid:
-        spending.add(c, adr.account_id, costs.total, at=stopped_at)
+        spending.add(c, adr["account_id"], costs.total, at=stopped_at)
     return done == 1
 
 
@@ -397,19 +436,23 @@ def close_for_recovery(
 ) -> bool:
     """Close what a node that died left open, with what is known; return False when it is closed already.
 
-    Its open calls end at ``at``: answered ones normally (the restarted node hangs them up), others as ``ERROR(0)``.
-    The costs are marked as not valid, because how long anything really lasted is not known.
+    Its open calls end at ``at``: answered ones normally (the restarted node hangs them up; their detail ends with
+    ``CUT_OFF``), others as ``ERROR(0)``. The costs are marked as not valid, because how long anything really lasted is
+    not known.
     """
     adr = read_adr(c, instance_id)
     if adr is None or adr.stopped_at is not None:
         return False
+    how_far = "its call was over"
     for call in open_cdrs_of(c, instance_id):
-        answered = call.cdr.connected_at is not None
-        outcome = answered_outcome(ended_by=EndedBy.PLATFORM) if answered else _LOST
+        if call.cdr.connected_at is None:
+            how_far, outcome = "a call may have rung", _LOST
+        else:
+            how_far, outcome = "a call was up and was hung up", _CUT_OFF
         close_cdr(c, call.cdr.call_id, ended_at=at, outcome=outcome, costs_valid=False, settings=settings)
     text = (
         f"{adr.application.upper()} application [{_program(adr)}]. started ok. the platform restarted while it ran; "
-        f"a call may have rung. completion status [{return_code}]"
+        f"{how_far}. completion status [{return_code}]"
     )
     add_error(c, instance_id, ErrorRecord(code=NEGATIVE_RETURN_CODE, text=text))
     return close_adr(c, instance_id, stopped_at=at, exit_status=return_code, costs_valid=False, settings=settings)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, ScalarSelect, bindparam, delete, func, insert, select, update
 
 from callwright.db.prepared import Prepared
 from callwright.records.number_rate import LONGEST_PREFIX, NumberRate
@@ -21,7 +21,7 @@ from callwright.records.tables import number_rates, rate_cards
 from callwright.values.ids import AccountId
 
 _CHUNK = 1000  # rates in one statement
-_DEFAULT = 0  # the id of the default card; those of accounts have the account's
+_DEFAULT = 0  # the id of the default card; those of accounts have the account's, which are greater
 
 _in_force = Prepared(
     select(rate_cards.c.id, rate_cards.c.rates)
@@ -64,12 +64,19 @@ class Change:
 def prices(c: Connection, account_id: AccountId, number: str | None) -> Prices:
     """Return the prices in force for an account and a telephone number (digits), or for no number."""
     found = _in_force.first(c, {"of": account_id})
-    if found is None:
-        return Prices()
-    card = msgspec.json.decode(found["rates"], type=RateCard)
-    return Prices(
-        card=card, number=None if number is None else _number_rate(c, found["id"], number) or card.number(number)
-    )
+    return Prices() if found is None else prices_of(c, found["id"], found["rates"], number)
+
+
+def prices_of(c: Connection, card_id: int, rates: str, number: str | None) -> Prices:
+    """Return the prices of a card, given its row, as ``prices`` does."""
+    card = msgspec.json.decode(rates, type=RateCard)
+    return Prices(card=card, number=None if number is None else _number_rate(c, card_id, number) or card.number(number))
+
+
+def card_in_force(account_id: ColumnElement[Any]) -> ScalarSelect[int]:
+    """Return the id of the card in force for an account, for a statement to join it by; NULL when there is none."""
+    card = rate_cards.alias()
+    return select(func.max(card.c.id)).where(card.c.id.in_((account_id, _DEFAULT))).scalar_subquery()
 
 
 def card_of(c: Connection, account_id: AccountId | None) -> RateCard | None:

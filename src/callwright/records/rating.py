@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
@@ -111,27 +111,30 @@ def rate_instance(
     exact seconds. ``rates`` are the prices of this instance. ``valid`` False marks costs whose facts are not sure.
     """
     calls = tuple(calls)
-    platform = _started_minutes(times.duration(started_at, stopped_at)) * rates.platform
-    parts = Costs(
-        platform=part(platform),
-        extra=part(platform * extra_channel_count),
-        pstn=part(sum((call.pstn for call in calls), start=ZERO)),
-        tollfree=part(sum((call.tollfree for call in calls), start=ZERO)),
+    minutes = _started_minutes(times.duration(started_at, stopped_at)) * rates.platform
+    platform = part(minutes)
+    extra = part(minutes * extra_channel_count)
+    pstn = part(sum((call.pstn for call in calls), start=ZERO))
+    tollfree = part(sum((call.tollfree for call in calls), start=ZERO))
+    tts = part(Decimal(tts_ms) / 60_000 * rates.tts)
+    tts_neural = part(Decimal(tts_neural_ms) / 60_000 * rates.tts_neural)
+    feature = part(sum(feature_costs, start=ZERO))
+    amount = platform + extra + pstn + tollfree + tts + feature
+    if settings.include_neural_in_total:
+        amount += tts_neural
+    return Costs(
+        platform=platform,
+        extra=extra,
+        pstn=pstn,
+        tollfree=tollfree,
         tts_unit=rates.tts,
-        tts=part(Decimal(tts_ms) / 60_000 * rates.tts),
+        tts=tts,
         tts_neural_unit=rates.tts_neural,
-        tts_neural=part(Decimal(tts_neural_ms) / 60_000 * rates.tts_neural),
-        feature=part(sum(feature_costs, start=ZERO)),
+        tts_neural=tts_neural,
+        feature=feature,
+        total=total(amount),
         valid=valid,
     )
-    return _with_total(parts, settings)
-
-
-def _with_total(costs: Costs, settings: RecordSettings) -> Costs:
-    amount = costs.platform + costs.extra + costs.pstn + costs.tollfree + costs.tts + costs.feature
-    if settings.include_neural_in_total:
-        amount += costs.tts_neural
-    return replace(costs, total=total(amount))
 
 
 def _started_minutes(seconds: float) -> int:

@@ -103,7 +103,7 @@ class Cdr:
 
     ``originating_user`` is the caller id or SIP user shown; one with "@" is a whole address. ``rate`` is the price
     fixed at the INVITE, None for that of the instance's rates. ``trunk`` names the trunk that carried it, "" for none.
-    ``detail`` and ``q850`` are those of its outcome.
+    ``detail`` and ``q850`` are those of its outcome; where it was redirected to stands before that.
     """
 
     call_id: CallId

@@ -117,7 +117,8 @@ cdrs = Table(
     Column("rate", Text),
     # Which trunk carried it last; none for calls that go without one.
     Column("trunk", Text),
-    # What was said of its end beyond the cause: in words, and by the telephone network (ITU-T Q.850).
+    # What was said of it in words: where it was redirected to (written when it went there), then of its end beyond the
+    # cause; and what the telephone network said of that (ITU-T Q.850).
     Column("detail", Text),
     Column("q850", Integer),
     CheckConstraint("direction IN ('in', 'out', 'client')", name="direction_known"),

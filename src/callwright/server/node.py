@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import os
 import random
-import secrets
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
@@ -29,7 +28,7 @@ from callwright.engine.trunks import Trunks
 from callwright.outbound import queue, recovery, redirects
 from callwright.outbound.dispatcher import Dispatcher
 from callwright.outbound.events import StartEvent
-from callwright.outbound.identifiers import Identifiers
+from callwright.outbound.identifiers import Identifiers, RandomDigits
 from callwright.server import upkeep
 from callwright.server.from_settings import keeping, limits, open_to_sip, record_settings
 from callwright.server.opening import Parts
@@ -82,7 +81,7 @@ class Node:
         self._queued = 0
         self._draining = False
         self._records = record_settings(settings, http_base)
-        self._identifiers = Identifiers(new_hex=secrets.token_hex, clock=time.time)
+        self._identifiers = Identifiers(new_hex=RandomDigits(), clock=time.time)
         self.trunks = Trunks(
             sip=sip,
             chance=random.random,
@@ -263,6 +262,7 @@ class Node:
     def _node_facts(self) -> dict[str, object]:
         return {
             "http": self.addresses.http,
+            "url": (self._settings.http.public_url or self.addresses.http).rstrip("/"),
             "sip": self.addresses.sip,
             "sandbox": self.addresses.sandbox,
             "data": str(self._settings.data),

@@ -21,6 +21,7 @@ from callwright.apps.rest.webhook import PageClient
 from callwright.config.errors import SettingsError
 from callwright.config.settings import Settings
 from callwright.db.database import DATABASE_FILE, Database
+from callwright.engine.fresh_ids import FreshIds
 from callwright.engine.media_client import MediaClient
 from callwright.engine.routes import Sandbox
 from callwright.engine.sip_socket import SipSocket
@@ -139,7 +140,7 @@ async def _open_sip(settings: Settings) -> SipSocket:
         return SipCore(
             contact_host=advertised or host,
             contact_port=port,
-            new_id=partial(secrets.token_hex, 16),
+            new_id=FreshIds(),
             user_agent=f"callwright/{__version__}",
             guard=GuardSettings(hide=settings.sip.hide, per_second=STRANGERS_PER_SECOND, burst=STRANGERS_AT_ONCE),
         )

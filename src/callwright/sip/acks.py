@@ -40,8 +40,8 @@ class Acks:
     def send(self, cseq: int, extra: list[tuple[str, str]]) -> None:
         """Send the ACK of a 2xx to our INVITE: a branch of its own, the INVITE's credentials (RFC 3261 13.2.2.4)."""
         endpoint, dialog = self._talk.endpoint, self._talk.dialog
-        request = dialog.request(endpoint, "ACK", branch=endpoint.new_branch(), cseq=cseq, extra=extra)
         hop = dialog.next_hop()
+        request = dialog.request(endpoint, "ACK", hop.way, branch=endpoint.new_branch(), cseq=cseq, extra=extra)
         send = Send(data=request.render(), to=hop.to, way=hop.way)
         self.confirmed = True
         self._kept[cseq] = send

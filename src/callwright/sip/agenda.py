@@ -63,11 +63,23 @@ class Agenda:
 
     def wake(self, now: float) -> None:
         """Wake every machine that is due, in the order of their times."""
-        while (at := self.wake_at()) is not None and at <= now:
-            machine = heapq.heappop(self._heap)[2]
+        heap = self._heap
+        while heap and heap[0][0] <= now:
+            at, _, machine = heapq.heappop(heap)
+            if machine.noted_at != at:
+                continue
             machine.noted_at = None
-            machine.wake(now)
+            if machine.is_over:
+                continue
+            wanted = machine.wake_at()
+            if wanted is not None and wanted <= at:
+                machine.wake(now)
             self.note(machine)
+
+    @property
+    def soonest(self) -> float | None:
+        """A moment not after ``wake_at``, known without asking anybody: nothing may be due then after all."""
+        return self._heap[0][0] if self._heap else None
 
     def wake_at(self) -> float | None:
         """Return the earliest moment a living machine asked for, None when nothing waits."""

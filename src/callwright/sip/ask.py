@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from callwright.sip.auth import Answerer, Credentials
 from callwright.sip.endpoint import Endpoint
-from callwright.sip.event import AskDone
+from callwright.sip.event import UNSENT, AskDone
 from callwright.sip.headers import Headers, clean, clean_pairs, safe, safe_pairs
 from callwright.sip.message import Request, Response
 from callwright.sip.way import BY_UDP, Target, Way
@@ -90,7 +90,7 @@ class Asker:
         self._done(response.code, clean(response.reason), now, headers=clean_pairs(response.headers))
 
     def _unanswered(self, code: int, now: float) -> None:
-        self._done(code, "no answer" if code == 408 else "could not be sent", now, local=True)
+        self._done(code, "no answer" if code == 408 else UNSENT, now, local=True)
 
     def _done(
         self, code: int, reason: str, now: float, *, headers: tuple[tuple[str, str], ...] = (), local: bool = False

@@ -261,7 +261,7 @@ class Called:
     def session(self) -> Session | None:
         """The session the caller talks to, None before an answer; of several, one with an open offer."""
         for session in self._sessions.values():
-            if session.peer_offers.is_open:
+            if session.has_peer_offer:
                 return session
         living = [session for session in self._sessions.values() if session.state in _LIVING]
         return living[0] if living else self._first

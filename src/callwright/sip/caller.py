@@ -17,7 +17,7 @@ from callwright.sip.cancel import send_cancel
 from callwright.sip.dialog import calling_dialog
 from callwright.sip.endpoint import ALLOW, SUPPORTED, Endpoint
 from callwright.sip.errors import SipParseError
-from callwright.sip.event import Answered, ExtraAnswer, Failed, Provisional, Trying
+from callwright.sip.event import UNSENT, Answered, ExtraAnswer, Failed, Provisional, Trying
 from callwright.sip.headers import Headers, clean, clean_pairs, safe, safe_pairs
 from callwright.sip.invite_plan import InvitePlan, check_plan, from_value
 from callwright.sip.message import Request, Response
@@ -52,6 +52,7 @@ class Caller:
         "_chosen",
         "_credentials_sent",
         "_cseq",
+        "_early",
         "_endpoint",
         "_expires",
         "_extra",
@@ -90,6 +91,7 @@ class Caller:
         self._expires = plan.session_expires_s
         self._rang = False
         self._cancel_reason = ""
+        self._early: dict[str, tuple[Response, tuple[str, int]]] = {}  # dialogs that nothing happened in so far
         self._sessions: dict[str, Session] = {}
         self._chosen: Session | None = None
         self._ack_held: tuple[int, list[tuple[str, str]]] | None = None
@@ -114,6 +116,7 @@ class Caller:
         for session in self._sessions.values():
             if session.state is SessionState.OVER:  # else its BYE is still under way, challenged late
                 session.dissolve()
+        self._early.clear()
         self._sessions.clear()  # they hold us, and we them: nobody else has to find that out later
         self._chosen = None
 
@@ -194,8 +197,8 @@ class Caller:
             return
         self._rang = self._rang or response.code >= 180
         tag = response.head.to.tag
-        if tag and tag not in self._sessions and len(self._sessions) < _MOST_FORKS:
-            self._sessions[tag] = self._session(response, source)
+        if tag and not self._knows(tag) and self._known() < _MOST_FORKS:
+            self._early[tag] = response, source
         if not self._acknowledge_provisional(response, now):
             return
         self._endpoint.events.append(
@@ -216,7 +219,7 @@ class Caller:
             number = reliable_number(response)
         except SipParseError:
             return True  # its Require cannot be read: whatever it wants, somebody rings
-        session = self._sessions.get(response.head.to.tag)
+        session = None if number is None else self._session_of(response.head.to.tag)
         if number is None or session is None:
             return True
         return session.pracks.receive_reliable(number, response, now)
@@ -227,7 +230,7 @@ class Caller:
         code, reason = response.code, clean(response.reason)
         if self.state is CallerState.CALLING:
             if code in (401, 407) and self._answerer.learn(response.headers, self._tried):
-                self._sessions.clear()
+                self._forget_sessions(now)
                 self._invite(now)
                 return
             if code == 422 and self._raise_expires(response):
@@ -235,13 +238,23 @@ class Caller:
                 return
             if code == 503 and self._may_try_next(response):
                 del self._targets[0]
-                self._sessions.clear()
+                self._forget_sessions(now)
                 self._invite(now)
                 return
         elif code in (401, 407) or code < 400:
             code, reason = 487, "Request Terminated"  # would have needed another INVITE, which nobody wants any more
         headers = clean_pairs(response.headers)
         self._fail(Failed(handle=self.handle, at=now, code=code, reason=reason, headers=headers), now)
+
+    def _forget_sessions(self, now: float) -> None:
+        """Another INVITE is sent: what came of the one before means nothing any more."""
+        self._drop_peer_offers(now)
+        self._early.clear()
+        self._sessions.clear()
+
+    def _drop_peer_offers(self, now: float) -> None:
+        for session in self._sessions.values():
+            session.drop_peer_offer(now)  # nobody else would answer it, and it would never be forgotten
 
     def _may_try_next(self, response: Response) -> bool:
         """Whether a server that cannot take the call leaves it to the next place (RFC 3263 section 4.3): nobody may
@@ -265,7 +278,7 @@ class Caller:
             del self._targets[0]
             self._invite(now)
         elif self.state is CallerState.CALLING:
-            reason = "no answer" if code == 408 else "could not be sent"
+            reason = "no answer" if code == 408 else UNSENT
             self._fail(Failed(handle=self.handle, at=now, code=code, reason=reason, local=True), now)
         elif self.state in (CallerState.CANCEL_WANTED, CallerState.CANCELLING):
             self._fail(Failed(handle=self.handle, at=now, code=487, reason="no answer", local=True), now)
@@ -280,6 +293,7 @@ class Caller:
             # Its answer found the call, but not the transaction (a Via was garbled): nothing else will end it.
             self._transaction.abandon()
             self._endpoint.agenda.note(self._transaction)
+        self._drop_peer_offers(now)
         self._until = now + self._endpoint.timers.patience
         self._endpoint.agenda.note(self)
 
@@ -301,8 +315,9 @@ class Caller:
             return  # a repetition: the ACK may not leave yet
         if head.cseq > self._cseq or (session is not None and session.acks.confirmed):
             return  # an answer to something this dialog never asked
-        if session is None and len(self._sessions) >= 2 * _MOST_FORKS:
+        if not self._knows(tag) and self._known() >= 2 * _MOST_FORKS:
             return
+        self._early.pop(tag, None)
         early, session = session, self._session(response, source)
         if early is not None:
             session.follow(early)
@@ -361,6 +376,20 @@ class Caller:
         elif self._until is not None:
             self._until = now + self._endpoint.timers.patience  # this answer will be repeated for that long
 
+    def _knows(self, tag: str) -> bool:
+        """Whether a telephone with this tag was heard of."""
+        return tag in self._sessions or tag in self._early
+
+    def _known(self) -> int:
+        return len(self._sessions) + len(self._early)
+
+    def _session_of(self, tag: str) -> Session | None:
+        """Return the session with a telephone that was heard of, None for any other."""
+        early = self._early.pop(tag, None)
+        if early is not None:
+            self._sessions[tag] = self._session(*early)
+        return self._sessions.get(tag)
+
     def _session(self, response: Response, source: tuple[str, int]) -> Session:
         dialog = calling_dialog(
             response,
@@ -370,15 +399,14 @@ class Caller:
             request_uri=self._plan.request_uri,
             way=self._transaction.way,
         )
-        session = Session(
+        return Session(
             endpoint=self._endpoint,
             handle=self.handle,
             dialog=dialog,
             answerer=self._answerer,
             on_over=self._session_over,
+            owns_call_id=True,
         )
-        session.own_offers.owns_call_id = True
-        return session
 
     def _session_over(self, session: Session, now: float) -> None:
         if session is self._chosen and session.last_word is not None:
@@ -425,13 +453,13 @@ class Caller:
         """The session of the answer; before it, the early one with an open offer, None without."""
         if self._chosen is not None:
             return self._chosen
-        return next((session for session in self._sessions.values() if session.peer_offers.is_open), None)
+        return next((session for session in self._sessions.values() if session.has_peer_offer), None)
 
     # --- what arrives ------------------------------------------------------------------------------------------------
 
     def receive_request(self, transaction: ServerTransaction, now: float) -> None:
         """Take a request within one of the call's dialogs."""
-        session = self._sessions.get(transaction.request.head.from_.tag)
+        session = self._session_of(transaction.request.head.from_.tag)
         if session is None:
             self._endpoint.reply(transaction, 481, now)
         else:

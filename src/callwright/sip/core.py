@@ -31,7 +31,7 @@ from callwright.sip.endpoint import (
 from callwright.sip.errors import SipParseError, UnknownCall, WrongMoment
 from callwright.sip.event import AskDone, Event, PingDone, Send
 from callwright.sip.guard import Guard, GuardSettings
-from callwright.sip.headers import Headers, header_value, parse_via, safe, split_commas
+from callwright.sip.headers import Headers, parse_via, safe, split_commas
 from callwright.sip.invite_plan import InvitePlan, named_plan, save_invite
 from callwright.sip.message import REASONS, Request, Response, render
 from callwright.sip.parser import BadRequest, parse_message
@@ -114,19 +114,31 @@ class SipCore:
         """Return when to call ``wake`` next, None when nothing waits for a time."""
         return self._endpoint.agenda.wake_at()
 
+    def soonest(self) -> float | None:
+        """Return a moment not after ``wake_at`` at less cost; nothing may be due then after all."""
+        return self._endpoint.agenda.soonest
+
     def take_sends(self) -> list[Send]:
         """Return the datagrams to send, in order, and forget them."""
-        sends, self._endpoint.outbox[:] = list(self._endpoint.outbox), ()
+        outbox = self._endpoint.outbox
+        if not outbox:
+            return []
+        sends = outbox.copy()
+        outbox.clear()
         return sends
 
     def take_events(self) -> list[Event]:
         """Return what happened, in order, and forget it."""
-        events, self._endpoint.events[:] = list(self._endpoint.events), ()
+        waiting = self._endpoint.events
+        if not waiting:
+            return []
+        events = waiting.copy()
+        waiting.clear()
         return events
 
     def listens(self, transport: Transport, port: int) -> None:
         """Tell that the peer can reach us by this transport, too; with TCP, long requests leave by it."""
-        self._endpoint.ports[transport] = port
+        self._endpoint.listens(transport, port)
 
     def lost(self, flow: int, now: float) -> None:
         """Tell that a connection broke: requests sent on it that nothing was heard of yet end with 503.
@@ -159,9 +171,11 @@ class SipCore:
         Caller(endpoint=self._endpoint, handle=handle, plan=plan, now=now)
         return handle
 
-    def named(self, plan: InvitePlan) -> tuple[InvitePlan, SavedInvite]:
-        """Choose the names of an INVITE before it is sent; with the second another life can ``cancel_saved`` it."""
-        plan = named_plan(plan, self._endpoint)
+    def named(self, plan: InvitePlan, body: bytes | None = None) -> tuple[InvitePlan, SavedInvite]:
+        """Choose the names of an INVITE before it is sent, with another body if one is given; with the second another
+        life can ``cancel_saved`` it.
+        """
+        plan = named_plan(plan, self._endpoint, body)
         return plan, save_invite(plan, self._endpoint)
 
     def acknowledge(self, handle: str) -> None:
@@ -326,8 +340,7 @@ class SipCore:
             return
         transaction = self._endpoint.clients.get(client_key(head.via.branch, head.method))
         if transaction is not None:
-            asked = header_value(transaction.request.headers.pairs, "cseq") or ""
-            if asked.partition(" ")[0] != str(head.cseq):
+            if transaction.cseq != head.cseq:
                 self.dropped += 1  # garbled: to take it would end the transaction, and nobody would have been answered
                 return
             if way.flow and way.transport is transaction.way.transport:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import msgspec
 
 from callwright.sip.endpoint import ALLOW, Endpoint
 from callwright.sip.errors import SipParseError
@@ -16,8 +18,7 @@ from callwright.sip.way import BY_UDP, Target, Transport, Way, transport_named
 _CSEQ_GAP = 100
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SavedDialog:
+class SavedDialog(msgspec.Struct, frozen=True, kw_only=True):
     """Enough of a dialog to hang it up from another process. Plain texts and numbers only; no secrets.
 
     ``local`` and ``remote`` are the From and To values, tags included, of a request of ours.
@@ -57,6 +58,7 @@ class Dialog:
     remote_cseq: int | None = None
     only_hop: tuple[str, int] | None = None
     way: Way = BY_UDP
+    _hop: Target | None = field(default=None, init=False, repr=False, compare=False)  # as the peer's words have it
 
     @property
     def is_secure(self) -> bool:
@@ -67,11 +69,14 @@ class Dialog:
         """Return where requests are sent: first route, else remote target, else where the peer's message came from."""
         if self.only_hop is not None:
             return Target(host=self.only_hop[0], port=self.only_hop[1], way=self.way)
-        if self.route_set:
-            return self._target_of(parse_sip_uri(parse_address(self.route_set[0]).uri))
-        if self.has_contact:
-            return self._target_of(parse_sip_uri(self.remote_target))
-        return Target(host=self.source[0], port=self.source[1], way=self.way)
+        if self._hop is None:
+            if self.route_set:
+                self._hop = self._target_of(parse_sip_uri(parse_address(self.route_set[0]).uri))
+            elif self.has_contact:
+                self._hop = self._target_of(parse_sip_uri(self.remote_target))
+            else:
+                self._hop = Target(host=self.source[0], port=self.source[1], way=self.way)
+        return self._hop
 
     def _target_of(self, uri: SipUri) -> Target:
         """Return host, port and way for a URI of the peer.
@@ -91,22 +96,24 @@ class Dialog:
         same = transport is self.way.transport and (near or not self.route_set)
         if not uri.port and port and not named:
             port = transport.default_port
-        way = Way(transport=transport, flow=self.way.flow if same else 0, name=self.way.name if near and same else "")
+        way = self.way
+        if not (same and near) or way.is_fixed:
+            way = Way(transport=transport, flow=way.flow if same else 0, name=way.name if near and same else "")
         return Target(host=host, port=port, way=way)
 
     def request(
         self,
         endpoint: Endpoint,
         method: str,
+        way: Way,
         *,
         branch: str,
         cseq: int,
         extra: Iterable[tuple[str, str]] = (),
         body: bytes = b"",
     ) -> Request:
-        """Build a request within the dialog (RFC 3261 section 12.2.1.1)."""
+        """Build a request within the dialog that goes this way, that of ``next_hop`` (RFC 3261 section 12.2.1.1)."""
         uri, routes = self.uri_and_routes()
-        way = self.next_hop().way
         pairs = [("Via", endpoint.via(branch, way)), ("Max-Forwards", "70")]
         pairs += [("Route", route) for route in routes]
         pairs += [
@@ -137,6 +144,7 @@ class Dialog:
         if target is not None:
             self.remote_target = target
             self.has_contact = True
+            self._hop = None
 
     def save(self) -> SavedDialog:
         """Return what another process needs to send BYE."""

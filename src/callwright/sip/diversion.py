@@ -95,7 +95,9 @@ def history(headers: Pairs) -> tuple[HistoryEntry, ...]:
 
 
 def _listed(headers: Pairs, name: str) -> list[str]:
-    written = [value for key, value in headers if key.lower() == name]
+    written = [value for key, value in headers if len(key) == len(name) and key.lower() == name]
+    if not written:
+        return []
     try:
         return [piece for value in written for piece in split_commas(value)][:_MOST]
     except SipParseError:

@@ -53,6 +53,7 @@ class Endpoint:
         self.host = f"[{contact_host}]" if ":" in contact_host else contact_host
         self.port = contact_port
         self.ports = {Transport.UDP: contact_port}
+        self._vias: dict[Transport, str] = {}  # as far as the branch
         self.new_id = new_id
         self.user_agent = user_agent
         self.timers = timers
@@ -66,6 +67,11 @@ class Endpoint:
         self.strays: dict[tuple[str, str, str], Call] = {}
         self.invited: set[MergeKey] = set()
         self.is_stranger: Callable[[str], bool] = lambda host: False
+
+    def listens(self, transport: Transport, port: int) -> None:
+        """Tell that the peer can reach us by this transport, too."""
+        self.ports[transport] = port
+        self._vias.clear()
 
     def contact(self, way: Way = BY_UDP, *, secure: bool = False) -> str:
         """Return our Contact value for a message that goes this way; ``secure`` is for ``sips:`` calls (RFC 5630)."""
@@ -88,7 +94,11 @@ class Endpoint:
     def via(self, branch: str, way: Way = BY_UDP) -> str:
         """Return our Via value; ``rport`` asks for the answer to come back the way we came (RFC 3581)."""
         transport = way.transport
-        return f"SIP/2.0/{transport.upper()} {self.host}:{self.port_of(transport)};branch={branch};rport"
+        begin = self._vias.get(transport)
+        if begin is None:
+            begin = f"SIP/2.0/{transport.upper()} {self.host}:{self.port_of(transport)};branch="
+            self._vias[transport] = begin
+        return f"{begin}{branch};rport"
 
     def ask(
         self,
@@ -107,15 +117,17 @@ class Endpoint:
         """
         maker = InviteClient if request.method == "INVITE" else PlainClient
         way, otherwise = target.way, None
-        may_switch = not way.is_reliable and not way.is_fixed and Transport.TCP in self.ports
-        if may_switch and request.size > MOST_BY_UDP:
+        data = request.render()
+        if len(data) > MOST_BY_UDP and not way.is_reliable and not way.is_fixed and Transport.TCP in self.ports:
             by_tcp = Way(transport=Transport.TCP)
             pairs = [("Via", self.via(branch, by_tcp)), *request.headers.pairs[1:]]
             otherwise, way = (request, way), by_tcp
             request = Request(method=request.method, uri=request.uri, headers=Headers(pairs), body=request.body)
+            data = request.render()
         transaction = maker(
             key=client_key(branch, request.method),
             request=request,
+            data=data,
             to=target.to,
             way=way,
             otherwise=otherwise,
@@ -163,8 +175,8 @@ class Endpoint:
         pairs = response_pairs(request.headers, source)
         if to_tag and not request.head.to.tag:
             pairs = [(name, f"{value};tag={to_tag}" if name == "To" else value) for name, value in pairs]
-        if request.head.to.tag or not self.is_stranger(source[0]):
-            pairs.append(("Server", self.user_agent))  # who begins something from nowhere is not told what we are
+        if (request.head.call_id, request.head.to.tag) in self.by_tag or not self.is_stranger(source[0]):
+            pairs.append(("Server", self.user_agent))  # who is in no call with us is not told what we are
         pairs += headers
         return render(f"SIP/2.0 {code} {reason or REASONS.get(code, 'Unknown')}", pairs, body)
 

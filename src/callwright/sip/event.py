@@ -7,15 +7,16 @@ of the last words: Failed, Ended or ByeDone on the calling side; CancelledByPeer
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from callwright.sip.way import BY_UDP, Way
 
 Pairs = tuple[tuple[str, str], ...]
 
+UNSENT = "could not be sent"  # the reason beside a 503 of our own
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Send:
+
+class Send(msgspec.Struct, frozen=True, kw_only=True):
     """A message to put on the wire. ``to`` is host (perhaps a name, the shell resolves it) and port (0: by SRV).
 
     ``transaction`` names the client transaction it belongs to, "" for none; it is what SipCore.send_failed wants back.
@@ -27,8 +28,7 @@ class Send:
     way: Way = BY_UDP
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trying:
+class Trying(msgspec.Struct, frozen=True, kw_only=True):
     """100: the next hop has the INVITE."""
 
     handle: str
@@ -36,8 +36,7 @@ class Trying:
     code: int = 100
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Provisional:
+class Provisional(msgspec.Struct, frozen=True, kw_only=True):
     """101 to 199, perhaps with early media in the body. ``tag`` tells forks apart (the To tag)."""
 
     handle: str
@@ -49,8 +48,7 @@ class Provisional:
     tag: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answered:
+class Answered(msgspec.Struct, frozen=True, kw_only=True):
     """2xx: the call is up and its ACK is among the sends. ``source`` is where the answer came from."""
 
     handle: str
@@ -63,8 +61,7 @@ class Answered:
     tag: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExtraAnswer:
+class ExtraAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """A 2xx nobody wants (another fork, or after the call was given up): ACKed and hung up. For the log only."""
 
     handle: str
@@ -74,8 +71,7 @@ class ExtraAnswer:
     tag: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failed:
+class Failed(msgspec.Struct, frozen=True, kw_only=True):
     """The call was never answered, or its answer crossed our CANCEL (code 487).
 
     ``local`` is True when no final response came: 408 (timers B), 487 (a CANCEL without echo), 503 (could not send).
@@ -89,8 +85,7 @@ class Failed:
     local: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
+class Ended(msgspec.Struct, frozen=True, kw_only=True):
     """The far end hung up. ``reason_header`` is the value of its Reason header (RFC 3326), "" without."""
 
     handle: str
@@ -99,8 +94,7 @@ class Ended:
     reason_header: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ByeDone:
+class ByeDone(msgspec.Struct, frozen=True, kw_only=True):
     """Our BYE was answered with ``code``; 408 without an answer and 503 when it could not be sent (``local``).
 
     It may come unasked: the core hangs up by itself when a 2xx of ours is never ACKed; ``cause`` then says so.
@@ -113,11 +107,11 @@ class ByeDone:
     cause: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reoffered:
+class Reoffered(msgspec.Struct, frozen=True, kw_only=True):
     """A re-INVITE, or an UPDATE or PRACK with a body, to be answered or refused. ``body`` b"" asks us for an offer.
 
-    UPDATE and PRACK may come before the answer, when offer and answer were exchanged reliably.
+    UPDATE and PRACK may come before the answer, when offer and answer were exchanged reliably. ``tag`` is the peer's:
+    before the answer it says which telephone.
     """
 
     handle: str
@@ -125,10 +119,10 @@ class Reoffered:
     method: str
     body: bytes
     content_type: str
+    tag: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReofferAnswered:
+class ReofferAnswered(msgspec.Struct, frozen=True, kw_only=True):
     """Our re-INVITE or UPDATE was answered with 2xx (and ACKed)."""
 
     handle: str
@@ -137,8 +131,7 @@ class ReofferAnswered:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReofferRefused:
+class ReofferRefused(msgspec.Struct, frozen=True, kw_only=True):
     """Our re-INVITE or UPDATE was refused; the call goes on as it was. 491: it crossed the peer's, several times."""
 
     handle: str
@@ -148,8 +141,7 @@ class ReofferRefused:
     local: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Invited:
+class Invited(msgspec.Struct, frozen=True, kw_only=True):
     """A new call for us: respond to it. ``from_uri`` and ``to_uri`` are the bare URIs, ``way`` is how it came."""
 
     handle: str
@@ -166,8 +158,7 @@ class Invited:
     way: Way = BY_UDP
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CancelledByPeer:
+class CancelledByPeer(msgspec.Struct, frozen=True, kw_only=True):
     """The caller gave up before we answered; the INVITE got its 487."""
 
     handle: str
@@ -175,8 +166,7 @@ class CancelledByPeer:
     headers: Pairs
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Acked:
+class Acked(msgspec.Struct, frozen=True, kw_only=True):
     """The ACK of our 2xx. ``body`` holds the answer when the INVITE carried no offer."""
 
     handle: str
@@ -185,8 +175,7 @@ class Acked:
     tag: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pracked:
+class Pracked(msgspec.Struct, frozen=True, kw_only=True):
     """A reliable provisional answer of ours was acknowledged. ``body`` holds the answer when it carried an offer."""
 
     handle: str
@@ -195,8 +184,7 @@ class Pracked:
     tag: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ForkEnded:
+class ForkEnded(msgspec.Struct, frozen=True, kw_only=True):
     """One of several answers we gave to one INVITE was hung up by the caller, others live on (called side only)."""
 
     handle: str
@@ -204,8 +192,7 @@ class ForkEnded:
     tag: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InfoReceived:
+class InfoReceived(msgspec.Struct, frozen=True, kw_only=True):
     """INFO within the call (keys, for instance); it was answered 200."""
 
     handle: str
@@ -214,8 +201,7 @@ class InfoReceived:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PingDone:
+class PingDone(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to OPTIONS; 408 without one, 503 when it could not be sent (``local``)."""
 
     handle: str
@@ -224,8 +210,7 @@ class PingDone:
     local: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AskDone:
+class AskDone(msgspec.Struct, frozen=True, kw_only=True):
     """The final answer to a request outside of any call; 408 without one, 503 when it could not be sent (``local``).
 
     ``call_id`` and ``cseq`` are those of the last request sent; ``challenged`` tells that credentials were asked for

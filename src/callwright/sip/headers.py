@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from functools import lru_cache
+
+import msgspec
 
 from callwright.sip.errors import SipParseError, UnsafeText
 
@@ -38,8 +40,8 @@ _OURS = frozenset(
     "via from to call-id cseq contact content-length content-type max-forwards route record-route user-agent allow "
     "authorization proxy-authorization supported require".split()
 )
-# As nearly every message spells them.
-_USUAL = {
+# As nearly every message spells them, and how they compare.
+USUAL = {
     name: name.lower()
     for name in (
         "Via From To Call-ID CSeq Contact Content-Length Content-Type Max-Forwards Route Record-Route User-Agent Allow "
@@ -50,6 +52,8 @@ _TOKEN = r"[A-Za-z0-9\-.!%*_+`'~]+"
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
 _NAME = re.compile(_TOKEN)
 _PARAM = re.compile(rf";\s*({_TOKEN})\s*(?:=\s*({_QUOTED}|[^\s;,\"<>]+)\s*)?", re.DOTALL)
+_PLAIN_PARAMS = re.compile(rf"(?:;{_TOKEN}(?:=[^\s;,\"<>]+)?)+")  # nothing quoted, no spaces
+_USUAL_ADDRESS = re.compile(rf"<([^<>\s]+)>(?:;tag=({_TOKEN}))?")
 # No two neighbours of this pattern can match the same character: a hostile value costs linear time.
 _ADDRESS = re.compile(rf'(?:({_QUOTED})\s*|([^<"]*))<([^<>]*)>\s*(;.*)?', re.DOTALL)
 _DISPLAY = re.compile(r"(?:[A-Za-z0-9\-.!%*_+`'~]|[^\x00-\x7f])+(?:\s+(?:[A-Za-z0-9\-.!%*_+`'~]|[^\x00-\x7f])+)*")
@@ -58,6 +62,7 @@ _VIA = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _CSEQ = re.compile(rf"([0-9]+)\s+({_TOKEN})")
+_LONGEST_KEPT = 128
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _UNSAFE = re.compile("[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
 _UNCLEAN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
@@ -67,7 +72,7 @@ Pairs = Sequence[tuple[str, str]]
 
 def plain_name(name: str) -> str:
     """Return a header name in its long form and lower case, the way names are compared."""
-    known = _USUAL.get(name)
+    known = USUAL.get(name)
     if known is not None:
         return known
     lower = name.lower()
@@ -75,36 +80,41 @@ def plain_name(name: str) -> str:
 
 
 class Headers:
-    """An ordered list of header fields, found by name. Not changed after it was made."""
+    """An ordered list of header fields, found by name. Not changed after it was made.
+
+    ``by_name`` is the same by ``plain_name``, from who has it already.
+    """
 
     __slots__ = ("_by_name", "pairs")
 
-    def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
+    def __init__(self, pairs: Iterable[tuple[str, str]], by_name: dict[str, list[str]] | None = None) -> None:
         self.pairs: tuple[tuple[str, str], ...] = tuple(pairs)
-        self._by_name: dict[str, list[str]] | None = None  # made when first looked into: what we write, nobody does
+        self._by_name = by_name  # else made when first looked into: what we write, nobody does
+
+    @property
+    def by_name(self) -> dict[str, list[str]]:
+        """Every value of every header, by its long name in lower case."""
+        if self._by_name is None:
+            self._by_name = {}
+            for name, value in self.pairs:
+                self._by_name.setdefault(plain_name(name), []).append(value)
+        return self._by_name
 
     def get(self, name: str) -> str | None:
         """Return the first value of a header, by its long name in lower case."""
-        values = (self._by_name or self._sorted()).get(name)
+        values = (self._by_name or self.by_name).get(name)
         return values[0] if values else None
 
     def all(self, name: str) -> list[str]:
         """Return every value of a header, one an element as written (an element may hold a comma list)."""
-        return (self._by_name or self._sorted()).get(name, [])
+        return (self._by_name or self.by_name).get(name, [])
 
     def listed(self, name: str) -> list[str]:
         """Return the elements of a header that is a comma list, over all its lines; raises SipParseError."""
-        values = (self._by_name or self._sorted()).get(name)
+        values = (self._by_name or self.by_name).get(name)
         if not values:
             return []
         return [piece for value in values for piece in split_commas(value)]
-
-    def _sorted(self) -> dict[str, list[str]]:
-        by_name: dict[str, list[str]] = {}
-        for name, value in self.pairs:
-            by_name.setdefault(plain_name(name), []).append(value)
-        self._by_name = by_name
-        return by_name
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Headers) and self.pairs == other.pairs
@@ -116,21 +126,22 @@ class Headers:
         return f"Headers({self.pairs!r})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Address:
-    """The value of From, To, Contact, Route…: display name (unquoted), URI text, parameters (names in lower case)."""
+class Address(msgspec.Struct, frozen=True, kw_only=True):
+    """The value of From, To, Contact, Route…: display name (unquoted), URI text, parameters (names in lower case).
+
+    Shared by all who read the same text: not even ``params`` is changed.
+    """
 
     display: str = ""
     uri: str
-    params: dict[str, str | None] = field(default_factory=dict)
+    params: dict[str, str | None] = msgspec.field(default_factory=dict)
 
     @property
     def tag(self) -> str:
         return self.params.get("tag") or ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Via:
+class Via(msgspec.Struct, frozen=True, kw_only=True):
     """One Via value. ``port`` None means that none was written (RFC 3261 section 18.2.2: then 5060)."""
 
     transport: str
@@ -174,6 +185,11 @@ def split_commas(value: str) -> list[str]:
 def parse_params(text: str) -> dict[str, str | None]:
     """Read ``;name=value;name`` up to the end of the text; raises SipParseError. Quoted values lose their quotes."""
     params: dict[str, str | None] = {}
+    if _PLAIN_PARAMS.fullmatch(text):
+        for piece in text[1:].split(";"):
+            name, equals, value = piece.partition("=")
+            params[name.lower()] = value if equals else None
+        return params
     at = 0
     while at < len(text):
         found = _PARAM.match(text, at)
@@ -187,6 +203,14 @@ def parse_params(text: str) -> dict[str, str | None]:
 
 def parse_address(text: str) -> Address:
     """Read ``"name" <uri>;params`` or ``uri;params`` (RFC 3261 section 20.10); raises SipParseError."""
+    # The same From, To and Contact stand in every message of a call. Long ones are not kept, as with URIs.
+    return _read_address_again(text) if len(text) <= _LONGEST_KEPT else _read_address(text)
+
+
+def _read_address(text: str) -> Address:
+    usual = _USUAL_ADDRESS.fullmatch(text)
+    if usual is not None:
+        return Address(uri=usual[1], params={"tag": usual[2]} if usual[2] else {})
     text = text.strip()
     if "<" not in text:
         uri, semicolon, rest = text.partition(";")
@@ -210,6 +234,9 @@ def parse_address(text: str) -> Address:
     return Address(display=display, uri=uri, params=parse_params(found[4]) if found[4] else {})
 
 
+_read_address_again = lru_cache(maxsize=512)(_read_address)
+
+
 def parse_via(text: str) -> Via:
     """Read one Via value, with the free spaces RFC 3261 section 25 allows; raises SipParseError."""
     found = _VIA.fullmatch(text.strip())
@@ -225,6 +252,10 @@ def parse_via(text: str) -> Via:
 
 def parse_cseq(text: str) -> tuple[int, str]:
     """Read ``number METHOD``; the number stays below 2**31 (RFC 3261 section 8.1.1.5); raises SipParseError."""
+    return _read_cseq_again(text) if len(text) <= _LONGEST_KEPT else _read_cseq(text)
+
+
+def _read_cseq(text: str) -> tuple[int, str]:
     found = _CSEQ.fullmatch(text.strip())
     if found is None or len(found[1]) > 20:
         raise SipParseError(f"not a CSeq: {text[:80]!r}")
@@ -232,6 +263,9 @@ def parse_cseq(text: str) -> tuple[int, str]:
     if number >= 2**31:
         raise SipParseError(f"CSeq number {number} is out of range")
     return number, found[2]
+
+
+_read_cseq_again = lru_cache(maxsize=256)(_read_cseq)
 
 
 def unquote(value: str) -> str:
@@ -249,7 +283,7 @@ def quote(value: str) -> str:
 
 def is_token(text: str) -> bool:
     """Tell whether text is a token of RFC 3261 section 25.1 (a header name, a method)."""
-    return text in _USUAL or _NAME.fullmatch(text) is not None
+    return text in USUAL or _NAME.fullmatch(text) is not None
 
 
 def clean(text: str) -> str:
@@ -261,6 +295,9 @@ def clean(text: str) -> str:
 
 def clean_pairs(headers: Headers) -> tuple[tuple[str, str], ...]:
     """Return all header fields fit for people (see clean), names as written."""
+    together = "".join([value for _, value in headers.pairs])
+    if together.isascii() and together.isprintable():
+        return headers.pairs
     return tuple((name, clean(value)) for name, value in headers.pairs)
 
 
@@ -268,7 +305,7 @@ def header_value(pairs: Pairs, name: str) -> str | None:
     """Return the first value of a header in pairs, the name compared without case and with its compact form."""
     wanted = plain_name(name)
     for key, value in pairs:
-        if plain_name(key) == wanted:
+        if (USUAL.get(key) or plain_name(key)) == wanted:
             return value
     return None
 
@@ -280,6 +317,13 @@ def safe(value: str, what: str) -> str:
             f"{what} holds a line break or control character, which SIP cannot carry: remove it", field=what
         )
     return value
+
+
+def safe_texts(**texts: str) -> None:
+    """Raise UnsafeText when one of these named texts is not ``safe``."""
+    if _UNSAFE.search("".join(texts.values())):
+        for what, value in texts.items():
+            safe(value, what)
 
 
 def safe_pairs(pairs: Iterable[tuple[str, str]], *, but: str = "") -> list[tuple[str, str]]:

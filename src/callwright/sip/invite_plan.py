@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import msgspec
 
 from callwright.sip.auth import Credentials
 from callwright.sip.endpoint import SDP, Endpoint
 from callwright.sip.errors import SipParseError, UnsafeText
-from callwright.sip.headers import quote, safe
+from callwright.sip.headers import quote, safe_texts
 from callwright.sip.saved_invite import SavedInvite
 from callwright.sip.session_timer import DEFAULT_S
 from callwright.sip.uri import parse_uri
 from callwright.sip.way import BY_UDP, Target, Way
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InvitePlan:
+class InvitePlan(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What to call and how. ``next_hop`` is host (name or address) and port; ``headers`` are added to the INVITE.
 
     ``way`` is the transport to the next hop, ``alternatives`` the places to try in its stead when the INVITE cannot be
@@ -52,11 +51,13 @@ def from_value(plan: InvitePlan, tag: str) -> str:
     return f"{display}<{plan.from_uri}>;tag={tag}"
 
 
-def named_plan(plan: InvitePlan, endpoint: Endpoint) -> InvitePlan:
-    """Return the plan with Call-ID, From tag and branch chosen."""
+def named_plan(plan: InvitePlan, endpoint: Endpoint, body: bytes | None = None) -> InvitePlan:
+    """Return the plan with Call-ID, From tag and branch chosen, and another body if one is given."""
     call_id = plan.call_id or endpoint.new_id()
     tag, branch = plan.tag or endpoint.new_id()[-16:], plan.branch or endpoint.new_branch()
-    return replace(plan, call_id=call_id, tag=tag, branch=branch)
+    return msgspec.structs.replace(
+        plan, call_id=call_id, tag=tag, branch=branch, body=plan.body if body is None else body
+    )
 
 
 def save_invite(plan: InvitePlan, endpoint: Endpoint) -> SavedInvite:
@@ -83,8 +84,14 @@ def check_plan(plan: InvitePlan) -> None:
             parse_uri(value)
         except SipParseError as problem:
             raise UnsafeText(f"{name} {value[:80]!r} is not a URI: {problem}", field=name) from problem
-        safe(value, name)
-    safe(plan.from_display, "from_display")
-    safe(plan.content_type, "content_type")
-    if plan.call_id is not None and (not plan.call_id or any(char <= " " for char in safe(plan.call_id, "call_id"))):
+    call_id = plan.call_id or ""
+    safe_texts(
+        request_uri=plan.request_uri,
+        from_uri=plan.from_uri,
+        to_uri=plan.to_uri,
+        from_display=plan.from_display,
+        content_type=plan.content_type,
+        call_id=call_id,
+    )
+    if plan.call_id is not None and (not call_id or " " in call_id or "\t" in call_id):
         raise UnsafeText("call_id may not be empty or hold spaces", field="call_id")

@@ -9,8 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+import msgspec
+
 from callwright.sip.errors import SipParseError
-from callwright.sip.headers import Address, Headers, Via, parse_address, parse_cseq, parse_via, split_commas
+from callwright.sip.headers import (
+    Address,
+    Headers,
+    Via,
+    parse_address,
+    parse_cseq,
+    parse_via,
+    plain_name,
+    split_commas,
+)
 
 REASONS = {
     100: "Trying",
@@ -56,11 +67,11 @@ REASONS = {
     606: "Not Acceptable",
 }
 
+_MANDATORY = ("via", "from", "to", "call-id", "cseq")
 _ONLY_ONCE = ("from", "to", "call-id", "cseq", "max-forwards", "content-type")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Head:
+class Head(msgspec.Struct, frozen=True, kw_only=True):
     """The facts every message must carry. ``via`` is the topmost; ``cseq`` and ``method`` are the halves of CSeq."""
 
     via: Via
@@ -71,50 +82,44 @@ class Head:
     method: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Request:
-    """A request. ``uri`` is the Request-URI as text."""
+    """A request. ``uri`` is the Request-URI as text. Not changed after it was made."""
 
     method: str
     uri: str
     headers: Headers
     body: bytes = b""
-    _head: list[Head] = field(default_factory=list, repr=False, compare=False)
+    _head: Head | None = field(default=None, repr=False, compare=False)
 
     @property
     def head(self) -> Head:
         """The mandatory facts; raises SipParseError when one is missing, double or malformed."""
-        if not self._head:
-            self._head.append(read_head(self.headers))
-        return self._head[0]
-
-    @property
-    def size(self) -> int:
-        """The number of bytes of the request, some more than it has at most."""
-        text = sum(len(name) + len(value) + 4 for name, value in self.headers.pairs)
-        return text + len(self.method) + len(self.uri) + len(self.body) + 36
+        if self._head is None:
+            self._head = read_head(self.headers)
+        return self._head
 
     def render(self) -> bytes:
         """Return the bytes; Content-Length is written by this function, last."""
         return render(f"{self.method} {self.uri} SIP/2.0", self.headers.pairs, self.body)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Response:
-    """A response. ``reason`` is the text behind the code."""
+    """A response. ``reason`` is the text behind the code. Not changed after it was made."""
 
     code: int
     reason: str
     headers: Headers
     body: bytes = b""
-    _head: list[Head] = field(default_factory=list, repr=False, compare=False)
+    _head: Head | None = field(default=None, repr=False, compare=False)
 
     @property
     def head(self) -> Head:
         """The mandatory facts; raises SipParseError when one is missing, double or malformed."""
-        if not self._head:
-            self._head.append(read_head(self.headers))
-        return self._head[0]
+        if self._head is None:
+            self._head = read_head(self.headers)
+        return self._head
 
     def render(self) -> bytes:
         """Return the bytes; Content-Length is written by this function, last."""
@@ -127,26 +132,38 @@ Message = Request | Response
 def render(start_line: str, pairs: Iterable[tuple[str, str]], body: bytes) -> bytes:
     """Return a message as bytes. Any Content-Length among the pairs is replaced by the true one."""
     lines = [start_line]
-    lines += [f"{name}: {value}" for name, value in pairs if name.lower() not in ("content-length", "l")]
+    # Only names as long as "l" and "Content-Length" need a closer look.
+    lines += [f"{name}: {value}" for name, value in pairs if len(name) not in (1, 14) or not _is_length(name)]
     lines.append(f"Content-Length: {len(body)}\r\n\r\n")
     return "\r\n".join(lines).encode("utf-8", "surrogateescape") + body
 
 
+def _is_length(name: str) -> bool:
+    return plain_name(name) == "content-length"
+
+
 def read_head(headers: Headers) -> Head:
     """Read the mandatory header fields (RFC 3261 section 8.1.1); raises SipParseError."""
-    for name in _ONLY_ONCE:
-        if len(headers.all(name)) > 1:
-            raise SipParseError(f"more than one {name} header")
-    via, from_, to, call_id, cseq = (headers.get(name) for name in ("via", "from", "to", "call-id", "cseq"))
-    if via is None or from_ is None or to is None or cseq is None or not call_id:
-        missing = [name for name in ("via", "from", "to", "call-id", "cseq") if not headers.get(name)]
-        raise SipParseError(f"mandatory headers are missing: {', '.join(missing)}")
+    fields = headers.by_name
+    if len(fields) < len(headers.pairs):
+        for name in _ONLY_ONCE:
+            if len(fields.get(name, ())) > 1:
+                raise SipParseError(f"more than one {name} header")
+    try:
+        vias = fields["via"]
+        from_, to = fields["from"][0], fields["to"][0]
+        call_id, cseq = fields["call-id"][0], fields["cseq"][0]
+    except KeyError:
+        missing = [name for name in _MANDATORY if name not in fields]
+        raise SipParseError(f"mandatory headers are missing: {', '.join(missing)}") from None
+    if not call_id:
+        raise SipParseError("Call-ID is empty")
     number, method = parse_cseq(cseq)
-    vias = split_commas(via)
-    if not vias:
-        raise SipParseError("the topmost Via is empty")
+    via = vias[0]
+    if "," in via:
+        via = next(iter(split_commas(via)), "")
     return Head(
-        via=parse_via(vias[0]),
+        via=parse_via(via),
         from_=parse_address(from_),
         to=parse_address(to),
         call_id=call_id,

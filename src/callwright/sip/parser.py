@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from callwright.sip.errors import SipParseError
-from callwright.sip.headers import Headers, is_token
+from callwright.sip.headers import USUAL, Headers, is_token, plain_name
 from callwright.sip.message import Message, Request, Response
 from callwright.sip.uri import SipUri, parse_uri
 
@@ -41,7 +41,8 @@ def parse_message(data: bytes) -> Message:
     text = head.decode("utf-8", "surrogateescape")
     if "\r\n " in text or "\r\n\t" in text:
         text = _FOLD.sub(" ", text)
-    start, *lines = text.split("\r\n")
+    lines = text.split("\r\n")
+    start = lines.pop(0)
     if len(lines) > MAX_HEADERS:
         raise SipParseError(f"{len(lines)} header fields are more than {MAX_HEADERS}")
     status = _STATUS.fullmatch(start)
@@ -100,15 +101,24 @@ def _check_request_uri(text: str, *, in_dialog: bool) -> None:
 
 def _headers(lines: list[str]) -> Headers:
     pairs: list[tuple[str, str]] = []
+    by_name: dict[str, list[str]] = {}
     for line in lines:
         name, colon, value = line.partition(":")
-        name = name.rstrip(" \t")
-        if not colon or not is_token(name):
+        plain = USUAL.get(name)
+        if plain is None:
+            name = name.rstrip(" \t")
+            plain = plain_name(name) if is_token(name) else ""
+        if not plain or not colon:
             raise SipParseError(f"not a header field: {line[:80]!r}")
         if "\r" in value or "\n" in value:
             raise SipParseError(f"a bare line end inside header {name[:40]}")
-        pairs.append((name, value.strip(" \t")))
-    return Headers(pairs)
+        value = value.strip(" \t")
+        pairs.append((name, value))
+        if plain in by_name:
+            by_name[plain].append(value)
+        else:
+            by_name[plain] = [value]
+    return Headers(pairs, by_name)
 
 
 def _cut_body(headers: Headers, body: bytes) -> bytes:

@@ -68,7 +68,14 @@ class PeerOffers:
             transaction.on_cancel = self._receive_cancel
         content_type = clean(request.headers.get("content-type") or "")
         talk.endpoint.events.append(
-            Reoffered(handle=talk.handle, at=now, method=request.method, body=request.body, content_type=content_type)
+            Reoffered(
+                handle=talk.handle,
+                at=now,
+                method=request.method,
+                body=request.body,
+                content_type=content_type,
+                tag=clean(talk.dialog.remote_tag),
+            )
         )
 
     def _receive_cancel(self, transaction: ServerTransaction, now: float) -> None:

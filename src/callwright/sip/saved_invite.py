@@ -8,7 +8,7 @@ answers those it does not know with 481.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from callwright.sip.cancel import send_cancel
 from callwright.sip.endpoint import Endpoint, client_key
@@ -21,8 +21,7 @@ MOST_INVITES = 3  # one, one with credentials, and one more for a stale nonce or
 REASON = 'SIP;cause=487;text="the caller was restarted"'
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SavedInvite:
+class SavedInvite(msgspec.Struct, frozen=True, kw_only=True):
     """Enough of a call's INVITEs to CANCEL them from another process that has the same address. No secrets.
 
     ``branch`` is that of the first INVITE, ``via`` its Via value, ``from_`` and ``to`` are header values.

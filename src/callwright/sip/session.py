@@ -5,6 +5,7 @@ early -> up -> over            the far end hangs up
          up -> held -> leaving our 2xx is not ACKed yet, so BYE must wait (RFC 3261 section 15)
 
 ACKs, PRACKs, the session timer, the peer's offers and ours each have a part of their own, which the owner may use.
+Those that most calls never need are made when first asked for.
 
 A session hands its last word (Ended or ByeDone) to its owner, the calling or called side, who decides whether it is the
 last word of the call. Other events go straight up; a quiet session (an answer nobody wanted) has none.
@@ -34,11 +35,13 @@ class Session:
 
     ``on_over`` is called once, when it has ended. ``last_word`` is how it ended, None while it lives. ``agreed`` says
     that offer and answer were exchanged before the 2xx, ``local_body`` is the last session description of ours.
+    ``owns_call_id``: we began the call.
     """
 
     __slots__ = (
-        "_bye_cause", "_bye_reason", "_on_over", "_tried", "acks", "agreed", "answerer", "dialog", "endpoint", "handle",
-        "last_word", "local_body", "noted_at", "own_offers", "peer_offers", "pracks", "quiet", "refreshes", "state",
+        "_bye_cause", "_bye_reason", "_on_over", "_own_offers", "_owns_call_id", "_peer_offers", "_pracks", "_tried",
+        "acks", "agreed", "answerer", "dialog", "endpoint", "handle", "last_word", "local_body", "noted_at", "quiet",
+        "refreshes", "state",
     )  # fmt: skip
 
     def __init__(
@@ -49,6 +52,7 @@ class Session:
         dialog: Dialog,
         answerer: Answerer,
         on_over: Callable[[Session, float], None],
+        owns_call_id: bool = False,
     ) -> None:
         self.endpoint = endpoint
         self.answerer = answerer
@@ -62,9 +66,10 @@ class Session:
         self.noted_at: float | None = None
         self.acks = Acks(self)
         self.refreshes = Refreshes(self)
-        self.peer_offers = PeerOffers(self, self.acks, self.refreshes)
-        self.own_offers = OwnOffers(self, self.acks, self.refreshes, self.peer_offers)
-        self.pracks = Pracks(self, self.peer_offers)
+        self._peer_offers: PeerOffers | None = None
+        self._own_offers: OwnOffers | None = None
+        self._pracks: Pracks | None = None
+        self._owns_call_id = owns_call_id
         self._on_over = on_over
         self._tried: dict[str, int] = {}
         self._bye_reason = ""
@@ -78,6 +83,37 @@ class Session:
         self.pracks.follow(early.pracks)
         self.peer_offers.follow(early.peer_offers)
 
+    # --- its parts ---------------------------------------------------------------------------------------------------
+
+    @property
+    def peer_offers(self) -> PeerOffers:
+        if self._peer_offers is None:
+            self._peer_offers = PeerOffers(self, self.acks, self.refreshes)
+        return self._peer_offers
+
+    @property
+    def own_offers(self) -> OwnOffers:
+        if self._own_offers is None:
+            self._own_offers = OwnOffers(self, self.acks, self.refreshes, self.peer_offers)
+            self._own_offers.owns_call_id = self._owns_call_id
+        return self._own_offers
+
+    @property
+    def pracks(self) -> Pracks:
+        if self._pracks is None:
+            self._pracks = Pracks(self, self.peer_offers)
+        return self._pracks
+
+    @property
+    def has_peer_offer(self) -> bool:
+        """Whether an offer of the peer waits for our answer."""
+        return self._peer_offers is not None and self._peer_offers.is_open
+
+    def drop_peer_offer(self, now: float) -> None:
+        """Refuse the offer of the peer that waits for our answer, if any: the call is over."""
+        if self._peer_offers is not None:
+            self._peer_offers.drop(now)
+
     # --- the timed machine -------------------------------------------------------------------------------------------
 
     @property
@@ -90,17 +126,20 @@ class Session:
     def dissolve(self) -> None:
         """Be of no more use: session and parts hold each other, and nobody else has to find that out later."""
         self.noted_at = None
-        del self.acks, self.refreshes, self.peer_offers, self.own_offers, self.pracks
+        self._peer_offers = self._own_offers = self._pracks = None
+        del self.acks, self.refreshes
 
     def wake_at(self) -> float | None:
-        parts = (self.acks, self.pracks, self.own_offers, self.refreshes)
-        return min((at for part in parts if (at := part.wake_at()) is not None), default=None)
+        parts = (self.acks, self._pracks, self._own_offers, self.refreshes)
+        return min((at for part in parts if part is not None and (at := part.wake_at()) is not None), default=None)
 
     def wake(self, now: float) -> None:
         """Repeat what waits for ACK or PRACK, offer again after a glare, refresh, or hang up a call that is dead."""
         self.acks.wake(now)
-        self.pracks.wake(now)
-        self.own_offers.wake(now)
+        if self._pracks is not None:
+            self._pracks.wake(now)
+        if self._own_offers is not None:
+            self._own_offers.wake(now)
         if self.refreshes.wake(now):
             self.own_offers.refresh(now)
 
@@ -124,7 +163,7 @@ class Session:
 
     def _send_bye(self, now: float) -> None:
         self.state = SessionState.LEAVING
-        self.peer_offers.drop(now)
+        self.drop_peer_offer(now)
         self._tried = {}
         self._ask_bye(now)
 
@@ -150,10 +189,12 @@ class Session:
         self._over(ByeDone(handle=self.handle, at=now, code=code, local=local, cause=self._bye_cause), now)
 
     def _over(self, last_word: Ended | ByeDone, now: float) -> None:
-        self.peer_offers.drop(now)
-        self.own_offers.abandon()
+        self.drop_peer_offer(now)
+        if self._own_offers is not None:
+            self._own_offers.abandon()
         self.acks.stop()
-        self.pracks.stop()
+        if self._pracks is not None:
+            self._pracks.stop()
         self.refreshes.stop()
         self.state = SessionState.OVER
         self.last_word = last_word
@@ -178,7 +219,8 @@ class Session:
             case "BYE":
                 self._receive_bye(transaction, now)
             case "INVITE" | "UPDATE":
-                self.peer_offers.receive(transaction, now, crosses=self.own_offers.is_under_way)
+                crosses = self._own_offers is not None and self._own_offers.is_under_way
+                self.peer_offers.receive(transaction, now, crosses=crosses)
             case "PRACK":
                 self.pracks.receive(transaction, now)
             case "INFO":
@@ -231,10 +273,8 @@ class Session:
     ) -> ClientTransaction:
         """Send a request with the dialog's next CSeq."""
         self.dialog.local_cseq += 1
-        branch = self.endpoint.new_branch()
+        branch, hop = self.endpoint.new_branch(), self.dialog.next_hop()
         request = self.dialog.request(
-            self.endpoint, method, branch=branch, cseq=self.dialog.local_cseq, extra=extra, body=body
+            self.endpoint, method, hop.way, branch=branch, cseq=self.dialog.local_cseq, extra=extra, body=body
         )
-        return self.endpoint.ask(
-            request, self.dialog.next_hop(), now, branch=branch, on_response=on_response, on_failure=on_failure
-        )
+        return self.endpoint.ask(request, hop, now, branch=branch, on_response=on_response, on_failure=on_failure)

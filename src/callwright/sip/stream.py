@@ -20,20 +20,26 @@ PONG = b"\r\n"
 
 
 class Framer:
-    """The reading end of one stream. ``pings`` counts the keep-alives to be answered with a PONG each."""
+    """The reading end of one stream. ``pings`` counts the keep-alives to be answered with a PONG each.
 
-    __slots__ = ("_buffer", "_need", "_searched", "pings")
+    Where ``asks`` says that we send pings, a lone empty line is the answer to one and ``pongs`` counts it. Elsewhere it
+    may be the first half of a ping.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_asks", "_buffer", "_need", "_searched", "pings", "pongs")
+
+    def __init__(self, *, asks: bool = False) -> None:
+        self._asks = asks
         self._buffer = bytearray()
         self._need = 0  # the length of the message being read, 0 while its header section is incomplete
         self._searched = 0
         self.pings = 0
+        self.pongs = 0
 
     @property
     def is_empty(self) -> bool:
-        """Whether no message is begun."""
-        return not self._buffer
+        """Whether no message is begun; empty lines before one are none of it."""
+        return not self._buffer.strip(b"\r\n")
 
     def feed(self, data: bytes) -> list[bytes]:
         """Take what was read; return the messages now complete. Raises SipParseError when the stream is broken."""
@@ -45,6 +51,9 @@ class Framer:
                 messages.append(bytes(buffer[: self._need]))
                 del buffer[: self._need]
                 self._need = self._searched = 0
+        if self._asks and buffer == PONG:
+            buffer.clear()
+            self.pongs += 1
         return messages
 
     def _step(self) -> bool:

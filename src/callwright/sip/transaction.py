@@ -19,6 +19,7 @@ from enum import StrEnum
 
 from callwright.sip.agenda import Timers
 from callwright.sip.event import Send
+from callwright.sip.headers import Headers
 from callwright.sip.message import Request, Response, render
 from callwright.sip.way import BY_UDP, Way
 
@@ -26,6 +27,8 @@ ServerKey = tuple[str, str, str]
 OnResponse = Callable[[Response, tuple[str, int], float], None]
 OnFailure = Callable[[int, float], None]
 
+# Stands for a request that is not sent again: ended calls are remembered by the thousand.
+_NO_MORE = Request(method="", uri="", headers=Headers(()))
 TRYING_AFTER_S = 0.2  # RFC 3261 section 17.2.1
 
 
@@ -40,10 +43,11 @@ class State(StrEnum):
     TERMINATED = "terminated"
 
 
-def _earliest(first: float | None, second: float | None) -> float | None:
-    if first is None:
-        return second
-    return first if second is None or first < second else second
+def _cseq_of(request: Request) -> int:
+    for name, value in request.headers.pairs:
+        if name == "CSeq":
+            return int(value.partition(" ")[0])
+    return request.head.cseq
 
 
 class InviteClient:
@@ -59,6 +63,7 @@ class InviteClient:
         "_resend_at",
         "_table",
         "_timers",
+        "cseq",
         "key",
         "noted_at",
         "on_failure",
@@ -83,9 +88,11 @@ class InviteClient:
         now: float,
         way: Way = BY_UDP,
         otherwise: tuple[Request, Way] | None = None,
+        data: bytes = b"",
     ) -> None:
         self.key = key
         self.request = request
+        self.cseq = _cseq_of(request)
         self.to = to
         self.way = way
         self.on_response = on_response
@@ -97,11 +104,11 @@ class InviteClient:
         self._table = table
         self._otherwise = otherwise
         self._ack: bytes | None = None
+        self._data = data or request.render()
         table[key] = self
         self._start(now)
 
     def _start(self, now: float) -> None:
-        self._data = self.request.render()
         self._interval = self._timers.t1
         self._resend_at: float | None = None if self.way.is_reliable else now + self._interval  # timer A
         self._end_at: float | None = now + self._timers.patience  # timer B
@@ -124,7 +131,8 @@ class InviteClient:
                 self.state = State.ACCEPTED
                 self._resend_at = None
                 self._end_at = now + self._timers.patience  # timer M
-                self._data = b""  # it is not sent again; ended calls are remembered by the thousand
+                self.request, self._data = _NO_MORE, b""
+                self.on_failure = _no_failure
             # A 2xx behind a refusal breaks RFC 3261, but a proxy that forked may let it through and somebody's
             # telephone is up: the user must hear of it to hang it up.
             self.on_response(response, source, now)
@@ -133,6 +141,7 @@ class InviteClient:
             self._resend_at = None
             self._end_at = now + (0.0 if self.way.is_reliable else self._timers.patience)  # timer D
             self._ack = self._refusal_ack(response)
+            self.request, self._data = _NO_MORE, b""
             self._send(self._ack)
             self.on_response(response, source, now)
         elif self.state is State.COMPLETED and self._ack is not None:
@@ -151,7 +160,8 @@ class InviteClient:
             self._resend_at = now + self._interval
 
     def wake_at(self) -> float | None:
-        return _earliest(self._resend_at, self._end_at)
+        resend_at, end_at = self._resend_at, self._end_at
+        return end_at if resend_at is None or (end_at is not None and end_at < resend_at) else resend_at
 
     def leave(self) -> None:
         self._table.pop(self.key, None)
@@ -162,6 +172,7 @@ class InviteClient:
         """End at once, or take the other way if there is one: the request could not be sent."""
         if self.state is State.TRYING and self._otherwise is not None:
             (self.request, self.way), self._otherwise = self._otherwise, None
+            self._data = self.request.render()
             self._start(now)
         elif self.state is State.TRYING:
             self.state = State.TERMINATED
@@ -192,8 +203,8 @@ class PlainClient:
     """A request other than INVITE and ACK that we sent (figure 6 of RFC 3261)."""
 
     __slots__ = (
-        "_data", "_end_at", "_interval", "_otherwise", "_outbox", "_resend_at", "_table", "_timers", "key", "noted_at",
-        "on_failure", "on_response", "request", "state", "to", "way",
+        "_data", "_end_at", "_interval", "_otherwise", "_outbox", "_resend_at", "_table", "_timers", "cseq", "key",
+        "noted_at", "on_failure", "on_response", "request", "state", "to", "way",
     )  # fmt: skip
 
     def __init__(
@@ -210,9 +221,11 @@ class PlainClient:
         now: float,
         way: Way = BY_UDP,
         otherwise: tuple[Request, Way] | None = None,
+        data: bytes = b"",
     ) -> None:
         self.key = key
         self.request = request
+        self.cseq = _cseq_of(request)
         self.to = to
         self.way = way
         self.on_response = on_response
@@ -223,11 +236,11 @@ class PlainClient:
         self._outbox = outbox
         self._table = table
         self._otherwise = otherwise
+        self._data = data or request.render()
         table[key] = self
         self._start(now)
 
     def _start(self, now: float) -> None:
-        self._data = self.request.render()
         self._interval = self._timers.t1
         self._resend_at: float | None = None if self.way.is_reliable else now + self._interval  # timer E
         self._end_at: float | None = now + self._timers.patience  # timer F
@@ -241,6 +254,7 @@ class PlainClient:
         """Take a response to this request."""
         if self.state not in (State.TRYING, State.PROCEEDING):
             return
+        on_response = self.on_response
         if response.code < 200:
             self.state = State.PROCEEDING
             self._interval = self._timers.t2
@@ -248,7 +262,8 @@ class PlainClient:
             self.state = State.COMPLETED
             self._resend_at = None
             self._end_at = now + (0.0 if self.way.is_reliable else self._timers.t4)  # timer K
-        self.on_response(response, source, now)
+            self._let_go()
+        on_response(response, source, now)
 
     def wake(self, now: float) -> None:
         """Retransmit (timer E), give up (F) or forget (K)."""
@@ -263,10 +278,15 @@ class PlainClient:
             self._resend_at = now + self._interval
 
     def wake_at(self) -> float | None:
-        return _earliest(self._resend_at, self._end_at)
+        resend_at, end_at = self._resend_at, self._end_at
+        return end_at if resend_at is None or (end_at is not None and end_at < resend_at) else resend_at
 
     def leave(self) -> None:
         self._table.pop(self.key, None)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        self.request, self._data = _NO_MORE, b""
         # Who asked holds us, and we them: nobody else has to find that out later.
         self.on_response, self.on_failure = _no_response, _no_failure
 
@@ -274,6 +294,7 @@ class PlainClient:
         """End at once, or take the other way if there is one: the request could not be sent."""
         if self.state is State.TRYING and self._otherwise is not None:
             (self.request, self.way), self._otherwise = self._otherwise, None
+            self._data = self.request.render()
             self._start(now)
         elif self.state in (State.TRYING, State.PROCEEDING):
             self.state = State.TERMINATED
@@ -378,7 +399,8 @@ class InviteServer:
                 self._resend_at = now + self._interval
 
     def wake_at(self) -> float | None:
-        return _earliest(self._resend_at, self._end_at)
+        resend_at, end_at = self._resend_at, self._end_at
+        return end_at if resend_at is None or (end_at is not None and end_at < resend_at) else resend_at
 
     def leave(self) -> None:
         self._table.pop(self.key, None)

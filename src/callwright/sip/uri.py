@@ -92,6 +92,10 @@ def is_literal(host: str) -> bool:
 
 def is_address(host: str) -> bool:
     """Tell whether a host (without brackets) is an IP address of one reading."""
+    return _is_address_again(host) if len(host) <= _LONGEST_KEPT else _is_address(host)
+
+
+def _is_address(host: str) -> bool:
     try:
         ip_address(host)
     except ValueError:
@@ -103,12 +107,21 @@ def plain_host(host: str) -> str:
     """Return a host (without brackets) as it compares: a name in lower case without its last dot, an address in its
     one shortest form, an IPv4 address in IPv6 (RFC 4291 section 2.5.5.2) as the IPv4 address it reaches.
     """
+    # The same few hosts are asked about for every call; long ones are not kept, as long URIs are not.
+    return _plain_host_again(host) if len(host) <= _LONGEST_KEPT else _plain_host(host)
+
+
+def _plain_host(host: str) -> str:
     try:
         address = ip_address(host)
     except ValueError:
         return host.lower().rstrip(".")
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     return str(mapped or address)
+
+
+_is_address_again = lru_cache(maxsize=1024)(_is_address)
+_plain_host_again = lru_cache(maxsize=1024)(_plain_host)
 
 
 def is_sips(uri: str) -> bool:

@@ -231,7 +231,7 @@ class Speech:
                 raise TextTooLong(f"The text makes more than {MAX_SOUND_S:.0f} s of sound, the limit of a prompt.")
         self.counts.rendered += 1
         made = await asyncio.to_thread(lambda: self._cache.put(name, sound.wav_file(parts), private=private))
-        log.info(
+        log.debug(
             "A prompt was rendered.",
             action="speech_rendered",
             engine=voice.engine,

@@ -76,6 +76,8 @@ class FakeEngine:
         try:
             if persona.redirects_to:
                 persona = await self._redirected(order, facts, persona, may_follow)
+                if facts.redirects and on_moved is not None:
+                    on_moved(saved_invite(order))
             await self._until_answered(order, facts, persona)
         except asyncio.CancelledError:
             facts.ended_at = self._clock()

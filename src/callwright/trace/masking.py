@@ -30,12 +30,13 @@ _KEY = re.compile(rb"[0-9*#]")
 
 def masked(data: bytes, *, numbers: bool = False) -> bytes:
     """Return a message without its secrets; ``numbers`` also hides all but the last three digits of numbers."""
-    low = data.lower()
-    if b"auth" in low:  # Authorization, Authentication-Info: hardly any message has them
+    # Hardly any message has one of these. Long words are found several times as fast as short ones.
+    low = b"\n" + data.lower()
+    if b"authorization" in low or b"authentication-info" in low:
         data = _CREDENTIALS.sub(_without_proof, data)
-    if b"k=" in low or b"crypto" in low or b"key-mgmt" in low or b"ice-pwd" in low:
+    if b"\nk=" in low or b"\na=crypto:" in low or b"\na=key-mgmt:" in low or b"\na=ice-pwd:" in low:
         data = _SDP_KEYS.sub(lambda found: found[1] + b"x" * len(found[2]), data)
-    is_info = low.startswith(b"info ")
+    is_info = low.startswith(b"\ninfo ")
     if not is_info and not numbers:
         return data
     end = _HEAD_END.search(data)

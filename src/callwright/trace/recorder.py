@@ -1,7 +1,8 @@
 """Keeps the SIP messages of calls: taken from the socket as they pass, masked and written by a thread twice a second.
 
-On the event loop a message costs finding its Call-ID and one append. Each Call-ID is bounded: its first messages are
-written at once, so that a killed node has lost at most a second; of what follows the last ones are kept until its end.
+On the event loop a message costs one append; whose it is, is found out for many at a time. Each Call-ID is bounded: its
+first messages are written at once, so that a killed node has lost at most a second; of what follows the last ones are
+kept until its end.
 """
 
 from __future__ import annotations
@@ -31,11 +32,13 @@ MOST_EARLY: Final = 32  # and of how many such calls
 LINGER_S: Final = 10.0  # how long messages of a call that is over are still taken: repetitions, late answers
 LONGEST_END_S: Final = 40.0  # a CANCEL or BYE is given up after 32 s (RFC 3261 section 17.1.2.2)
 MOST_WAITING_BYTES: Final = 64 * 1024 * 1024
+_MOST_UNSORTED: Final = 512
 _TELL_EVERY_S: Final = 60.0
 _CLOCK_WAS_SET_S: Final = 1.0
 
 _CALL_ID = re.compile(rb"\r?\n(?:call-id|i)[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE)
 _OURS = b"\r\nCall-ID: "
+_USUAL_VIA = b"\r\nVia: SIP/2.0/UDP "  # behind the first line
 _VIA = re.compile(rb"\r?\n(?:via|v)[ \t]*:[ \t]*SIP[ \t]*/[ \t]*2\.0[ \t]*/[ \t]*([a-z]+)", re.IGNORECASE)
 
 
@@ -48,7 +51,7 @@ class _Thread:
     count: int = 0
     size: int = 0
     left_out: int = 0
-    last: deque[_Seen] = field(default_factory=deque)
+    last: list[_Seen] = field(default_factory=list)
     last_size: int = 0
 
 
@@ -80,6 +83,7 @@ class MessageTrace:
         self._threads: dict[bytes, _Thread] = {}
         self._wires: dict[str, list[bytes]] = {}  # of calls that are not over
         self._early: dict[bytes, list[tuple[bytes, bool, Place, float]]] = {}
+        self._unsorted: list[tuple[str, bytes, Place, float]] = []
         self._leaving: deque[tuple[float, bytes]] = deque()
         self._taken_up: deque[tuple[float, bytes]] = deque()
         self._waiting: list[_Seen] = []
@@ -90,20 +94,27 @@ class MessageTrace:
 
     def saw(self, way: str, data: bytes, far: Place, at: float) -> None:
         """Take one message that passed the socket ("<" received, ">" sent) at ``at`` of the loop's clock."""
-        begin = data.find(_OURS)
-        if begin >= 0:
-            begin += len(_OURS)
-            wire = data[begin : data.find(b"\r\n", begin)]
-        else:
-            found = _CALL_ID.search(data)
-            if found is None:
-                return
-            wire = found[1].rstrip()
-        thread = self._threads.get(wire)
-        if thread is not None:
-            self._keep(thread, data, way == ">", far, at)
-        elif wire in self._early or (way == "<" and data.startswith(b"INVITE ")):
-            self._keep_early(wire, data, way == ">", far, at)
+        self._unsorted.append((way, data, far, at))
+        if len(self._unsorted) >= _MOST_UNSORTED:
+            self._sort()
+
+    def _sort(self) -> None:
+        """Find out whose messages came, and leave alone what is nobody's."""
+        unsorted, self._unsorted = self._unsorted, []
+        for way, data, far, at in unsorted:
+            begin = data.find(_OURS)
+            if begin >= 0:
+                begin += len(_OURS)
+                wire = data[begin : data.find(b"\r\n", begin)]
+            elif (found := _CALL_ID.search(data)) is not None:
+                wire = found[1].rstrip()
+            else:
+                continue
+            thread = self._threads.get(wire)
+            if thread is not None:
+                self._keep(thread, data, way == ">", far, at)
+            elif wire in self._early or (way == "<" and data.startswith(b"INVITE ")):
+                self._keep_early(wire, data, way == ">", far, at)
 
     def begins(self, call: str, wire: str = "") -> str:
         """Keep what belongs to a call from now on; return the Call-ID it has, a fresh one if none is given. Of a call
@@ -111,6 +122,7 @@ class MessageTrace:
 
         A call may have several, one after the other; one that it has already goes on.
         """
+        self._sort()
         wire = wire or self._new_id()
         key = wire.encode()
         if key not in self._threads:
@@ -122,6 +134,7 @@ class MessageTrace:
 
     def takes_up(self, *wires: str) -> None:
         """A call of an earlier life is being ended: what belongs to these Call-IDs is kept for a while."""
+        self._sort()
         for wire in wires:
             key = wire.encode()
             self._threads[key] = _Thread("", wire)
@@ -154,6 +167,7 @@ class MessageTrace:
     async def flush(self) -> None:
         """Write what waits. A disk that fails loses it, and is told now and then."""
         async with self._writing:
+            self._sort()
             self._forget(self._now())
             waiting, self._waiting, self._waiting_size = self._waiting, [], 0
             if not waiting:
@@ -183,7 +197,7 @@ class MessageTrace:
         thread.last.append((thread, at, sent, far, data, size, 0))
         thread.last_size += len(data)
         while len(thread.last) > LAST or thread.last_size > LAST_BYTES:
-            thread.last_size -= len(thread.last.popleft()[4])
+            thread.last_size -= len(thread.last.pop(0)[4])
             thread.left_out += 1
 
     def _keep_early(self, wire: bytes, data: bytes, sent: bool, far: Place, at: float) -> None:
@@ -252,5 +266,7 @@ class MessageTrace:
 
 def _transport(data: bytes) -> str:
     """Return the transport of the hop a message took: its topmost Via names it, in requests and responses alike."""
+    if data.startswith(_USUAL_VIA, data.find(b"\r\n")):
+        return "UDP"
     found = _VIA.search(data)
     return found[1].decode().upper() if found else "UDP"

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from callwright.values.errors import RequestError
 
@@ -46,6 +47,7 @@ class Destination:
         return f"{self.kind}:{self.address}"
 
 
+@lru_cache(maxsize=4096)  # each start asks three times: when it comes in, when it is judged and for its number
 def parse_destination(text: str) -> Destination:
     """Parse a client's ``to``; raise ``RequestError`` saying what is wrong with it.
 

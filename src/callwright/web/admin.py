@@ -191,7 +191,7 @@ async def job(request: Request, edge: AdminEdge) -> Response:
 
     found = await edge.web.db.read(read)
     if found is None:
-        raise problem("404", f"unique_id '{unique_id[:255]}'")
+        raise problem("404", f"no start with the unique_id '{unique_id[:255]}' is known")
     return json_answer({"queued": len(found.references), "service_refs": found.references, "count": found.count})
 
 
@@ -215,7 +215,7 @@ async def application_status(request: Request, edge: AdminEdge) -> Response:
 
     records = await edge.web.db.read(read)
     if records is None:
-        raise problem("404", f"application_instance_id '{instance[:100]}'")
+        raise problem("404", f"no instance '{instance[:100]}' that is over is known")
     return json_answer(records)
 
 

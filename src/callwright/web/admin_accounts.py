@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Iterable
+from itertools import islice
 from typing import Literal
 
 import msgspec
@@ -29,6 +31,8 @@ from callwright.accounts.service import (
 from callwright.values.errors import RequestError
 from callwright.web.admin_requests import AdminEdge, body_of, query_of
 from callwright.web.errors import json_answer, problem
+
+MOST_LISTED = 20
 
 
 class AccountToAdd(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -181,12 +185,13 @@ def the_account(c: Connection, cloud_id: str, username: str | None) -> Account:
     if username is not None:
         found = store.find_account(c, cloud_id, username)
         if found is None:
-            raise problem("404", f"there is no account '{username[:60]}' in cloud {cloud_id}")
+            there_are = _listed(account.username for account in store.list_accounts(c))
+            raise problem("404", f"there is no account '{username[:60]}' in cloud {cloud_id}; {there_are}")
         return found
     accounts = store.list_accounts(c)
     if len(accounts) != 1:
-        names = ", ".join(account.username for account in accounts[:10])
-        raise RequestError(f"say which account: there are {names}" if accounts else "there is no account yet; add one")
+        there_are = _listed(account.username for account in accounts)
+        raise RequestError(f"say which account; {there_are}" if accounts else "there is no account yet; add one")
     return accounts[0]
 
 
@@ -196,11 +201,21 @@ def the_service(c: Connection, cloud_id: str, username: str | None, name: str) -
     found = [(account, service) for account in accounts if (service := store.find_service(c, account.id, name))]
     if not found:
         owner = f"account '{username}'" if username is not None else "any account"
-        raise problem("404", f"there is no outbound service '{name[:60]}' of {owner}")
+        services = (service for account in accounts for service in store.list_services(c, account.id))
+        there_are = _listed(service.name for service in services if service.direction is Direction.OUTBOUND)
+        raise problem("404", f"there is no outbound service '{name[:60]}' of {owner}; {there_are}")
     if len(found) > 1:
         names = ", ".join(account.username for account, _ in found)
         raise RequestError(f"say which account: {names} each have an outbound service '{name[:60]}'", field="account")
     return found[0]
+
+
+def _listed(names: Iterable[str]) -> str:
+    """Return what there is instead of what was named; the first ones will do."""
+    first = list(islice(dict.fromkeys(names), MOST_LISTED + 1))
+    if not first:
+        return "there is none yet"
+    return f"there are: {', '.join(first[:MOST_LISTED])}{', …' if len(first) > MOST_LISTED else ''}"
 
 
 def account_object(account: Account) -> dict[str, object]:

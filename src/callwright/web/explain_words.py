@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from enum import StrEnum
 
 from callwright.apps import return_codes
 from callwright.outbound.reasons import Reason
+from callwright.sip.event import UNSENT
 from callwright.values.outcome import Cause
 
 Advice = tuple[str, str]
@@ -107,6 +109,32 @@ RETURN_CODES: dict[int, str] = {
     "does not.",
 }
 
+
+class HowFar(StrEnum):
+    """How far a call had come when the platform stopped all of a sudden."""
+
+    UNKNOWN = "unknown"
+    UP = "up"
+    OVER = "over"
+
+
+RESTARTS: dict[HowFar, Advice] = {  # in place of what is said of -90 in general
+    HowFar.UNKNOWN: (
+        "The platform stopped while the call was being placed; the telephone may have rung.",
+        RETURN_CODES[return_codes.PLATFORM_RESTARTED],
+    ),
+    HowFar.UP: (
+        "The platform stopped while the call was up, and hung up when it ran again: the application did not get to its "
+        "end.",
+        "Decide whether to call again: somebody answered and was cut off, so callwright does not.",
+    ),
+    HowFar.OVER: (
+        "The call was over when the platform stopped, but the application was not: its final page may not have been "
+        "asked.",
+        "Look below how the call ended; callwright does not call again.",
+    ),
+}
+
 CAUSES: dict[Cause, str] = {
     Cause.TIMEOUT: "it reached the longest duration a call may have",
     Cause.ERROR: "the platform failed or was restarted; it is not known how far the call came",
@@ -153,8 +181,16 @@ def advice_on_return_code(code: int, *, is_answered: bool = True) -> Advice:
     return f"The instance ended with an error: {meaning}.", RETURN_CODES.get(code, "Look in the instance's log.")
 
 
-def cause_in_words(hangup_cause: str) -> str:
-    """Return what ``BUSY(486)`` says, as a part of a sentence; causes without words are returned as they are."""
+def cause_in_words(hangup_cause: str, detail: str = "") -> str:
+    """Return what ``BUSY(486)`` says, as a part of a sentence; causes without words are returned as they are.
+
+    ``detail`` is that of the call's record: a 503 of our own is nobody else's.
+    """
+    if UNSENT in detail.split("; "):
+        return (
+            "nothing could be sent to the far end: nobody listens there, no way leads there, or its certificate is not "
+            "believed. `callwright trunk test` and the node's log say which"
+        )
     found = _CAUSE.fullmatch(hangup_cause)
     if found is None or found["cause"] not in Cause.__members__:
         return hangup_cause

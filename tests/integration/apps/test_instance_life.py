@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.support.instances import Scene, play_out
+from msgspec.structs import replace
+from sqlalchemy import Connection
+from tests.support.instances import ACCOUNT, Scene, play_out
 
 from callwright.apps import return_codes
 from callwright.apps.events import EventKind
-from callwright.apps.instance import ask_final_page_later, run_instance
+from callwright.apps.instance import InstanceResult, ask_final_page_later, run_instance
 from callwright.engine.interface import Call, CallFacts, CallFailed
 from callwright.records import ledger
 from callwright.testing.web_application import Reply
-from callwright.values.outcome import EndedBy, answered_outcome, failed_outcome
+from callwright.values.outcome import Cause, EndedBy, answered_outcome, failed_outcome
 from callwright.values.times import rest_log_name
 
 
@@ -103,6 +104,29 @@ def test_instance_cancelled_while_it_rings_is_recorded_as_given_up(tmp_path: Pat
         assert (await here.status(order))["cdrs"][order.call_id]["hangup_cause"] == "NOANSWER(487)"
 
     play_out(tmp_path, story, speed=1.0)
+
+
+@pytest.mark.parametrize("final", [True, False])
+def test_start_is_settled_in_the_transaction_that_closes_the_records(tmp_path: Path, final: bool) -> None:
+    async def story(here: Scene) -> None:
+        here.web.page("/first", {"hang_up": {}})
+        seen: list[tuple[object, InstanceResult]] = []
+        order = here.order(final=final)
+
+        def settle(c: Connection, result: InstanceResult) -> None:
+            seen.append((ledger.application_status(c, ACCOUNT, order.instance_id), result))
+            raise LookupError("no such start")
+
+        with pytest.raises(LookupError, match="no such start"):
+            await here.run(replace(order, settle=settle))
+        ((closed, result),) = seen
+        assert closed is not None
+        assert (result.return_code, result.outcome.cause) == (return_codes.COMPLETED, Cause.NORMAL)
+        left = await here.around.database.read(ledger.open_instances)
+        assert [instance.adr.instance_id for instance in left] == [order.instance_id], "both happen, or neither"
+        assert len(left[0].calls) == (0 if final else 1), "the call's record is closed before the final page is asked"
+
+    play_out(tmp_path, story)
 
 
 def test_final_page_that_was_asked_before_is_not_asked_again(tmp_path: Path) -> None:

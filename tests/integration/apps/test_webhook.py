@@ -70,9 +70,8 @@ async def opened(tmp_path: Path, policy: AddressPolicy, names: Names | None, tot
         await PageClient.open(
             policy, media_cache=tmp_path / "cache", resolver=names, total_timeout_s=total_s
         ) as client,
-        client.session() as session,
     ):
-        yield Here(web=web, session=session, client=client, names=names or Names())
+        yield Here(web=web, session=client.session(), client=client, names=names or Names())
 
 
 def ask(
@@ -291,8 +290,7 @@ def test_cookies_of_one_session_are_not_seen_in_another(tmp_path: Path) -> None:
         here.web.reply("/first", Reply(status=204, headers={"Set-Cookie": "s=1; Path=/"}))
         await here.post("/first")
         await here.post("/second")
-        async with here.client.session() as other:
-            await other.ask(Page(url=f"{here.web.url}/third"), INFO)
+        await here.client.session().ask(Page(url=f"{here.web.url}/third"), INFO)
         assert [asked.cookies.get("s") for asked in here.web.asked] == [None, "1", None]
 
     ask(tmp_path, story)
@@ -482,9 +480,8 @@ def test_another_scope_has_its_own_copy(tmp_path: Path) -> None:
     async def story(here: Here) -> None:
         here.web.reply("/bell.wav", Reply(body=b"one"), Reply(body=b"two"))
         url = f"{here.web.url}/bell.wav"
-        async with here.client.session(cache_scope="7") as other:
-            assert content(await here.session.fetch_sound(url)) == b"one"
-            assert content(await other.fetch_sound(url)) == b"two"
+        assert content(await here.session.fetch_sound(url)) == b"one"
+        assert content(await here.client.session(cache_scope="7").fetch_sound(url)) == b"two"
 
     ask(tmp_path, story)
 

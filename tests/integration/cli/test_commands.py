@@ -74,8 +74,26 @@ def test_call_watch_of_a_start_that_could_not_run_fails_with_the_reason(commands
 
 def test_call_of_an_unknown_service_names_it(commands: Commands) -> None:
     ran = commands.run("call", BUSY, "--service", "nowhere", "--from", CALLER, code=1)
-    assert ran.err.startswith("callwright: ")
-    assert "nowhere" in ran.err
+    assert ran.err.startswith("callwright: there is no outbound service 'nowhere' of any account; there are: calls")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("service", "show", "nowhere"), "there is no outbound service 'nowhere' of any account; there are: calls"),
+        (("queue", "show", "nowhere"), "there is no outbound service 'nowhere' of any account; there are: calls"),
+        (("pause", "--service", "nowhere"), "there is no outbound service 'nowhere' of any account; there are: calls"),
+        (("account", "rules", "nobody"), f"there is no account 'nobody' in cloud 0-0-0; there are: {ACCOUNT}"),
+        (("service", "list", "--account", "nobody"), "there is no account 'nobody' in cloud 0-0-0; there are: "),
+        (("trunk", "show", "nobody"), "there is no trunk 'nobody'; there is none yet"),
+        (("job", "nothing", "--account", ACCOUNT), "no start with the unique_id 'nothing' is known"),
+    ],
+)
+def test_a_name_nobody_knows_is_told_with_those_there_are(
+    commands: Commands, arguments: tuple[str, ...], told: str
+) -> None:
+    [line] = commands.run(*arguments, code=1).err.splitlines()
+    assert line.startswith(f"callwright: {told}")
 
 
 def test_call_of_a_malformed_destination_names_the_fault(commands: Commands) -> None:

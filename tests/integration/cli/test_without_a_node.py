@@ -14,6 +14,9 @@ from tests.support.node_commands import Commands
 
 @pytest.fixture
 def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Commands:
+    # Somebody else of this machine may have the ports that a node takes by default.
+    monkeypatch.setenv("CALLWRIGHT_HTTP_PORT", "0")
+    monkeypatch.setenv("CALLWRIGHT_SIP_PORT", "0")
     return Commands(tmp_path / "data", monkeypatch, capsys)
 
 
@@ -55,15 +58,28 @@ def test_the_doctor_notes_that_no_node_runs_and_leaves_no_folder_behind(commands
     assert not (tmp_path / "data").exists()
 
 
-def test_the_doctor_fails_and_names_a_port_that_is_taken(commands: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
-    with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as taken:
+@pytest.mark.parametrize(
+    ("what", "way", "kind"),
+    [
+        ("sip", "UDP", socket.SOCK_DGRAM),
+        ("sip", "TCP", socket.SOCK_STREAM),
+        ("http", "TCP", socket.SOCK_STREAM),
+    ],
+)
+def test_the_doctor_fails_and_names_a_port_that_is_taken(
+    commands: Commands, monkeypatch: pytest.MonkeyPatch, what: str, way: str, kind: socket.SocketKind
+) -> None:
+    with closing(socket.socket(socket.AF_INET, kind)) as taken:
         taken.bind(("127.0.0.1", 0))
+        if kind is socket.SOCK_STREAM:
+            taken.listen()
         port = taken.getsockname()[1]
-        monkeypatch.setenv("CALLWRIGHT_SIP_PORT", str(port))
+        monkeypatch.setenv(f"CALLWRIGHT_{what.upper()}_PORT", str(port))
         ran = commands.run("doctor", code=1)
     [line] = [line for line in ran.out.splitlines() if line.startswith("bad")]
-    assert f"127.0.0.1:{port} cannot be used" in line
-    assert "--sip HOST:PORT" in line
+    assert f"{what} port" in line
+    assert f"127.0.0.1:{port} cannot be used by {way}" in line
+    assert f"--{what} HOST:PORT" in line
 
 
 def test_the_doctor_fails_when_the_disk_is_full(commands: Commands, monkeypatch: pytest.MonkeyPatch) -> None:

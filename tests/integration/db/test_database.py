@@ -200,6 +200,55 @@ def test_a_brief_write_that_waits_for_a_write_is_refused_too(database: Database)
         asyncio.run(database.write(lambda c: database.write_now(numbers), brief=True))
 
 
+@pytest.mark.parametrize("brief", [True, False])
+def test_the_first_write_of_a_group_fails_alone_too(database: Database, brief: bool) -> None:
+    def half(c: Connection) -> None:
+        put(c, 1)
+        raise ValueError("the first")
+
+    async def story() -> list[object]:
+        writes = [half, putting(2), putting(3), lambda c: put(c, -1), putting(4)]
+        return await asyncio.gather(*(database.write(w, brief=brief) for w in writes), return_exceptions=True)
+
+    failed, second, third, refused, last = asyncio.run(story())
+    assert isinstance(failed, ValueError)
+    assert isinstance(refused, IntegrityError)
+    assert (second, third, last) == (2, 3, 4)
+    assert database.read_now(numbers) == [2, 3, 4]
+    assert database.group_sizes.failed_groups == 0
+
+
+def test_brief_writes_of_one_turn_share_a_commit_and_long_ones_join_them(database: Database) -> None:
+    async def story() -> None:
+        await asyncio.gather(*(database.write(putting(n), brief=n % 4 != 2) for n in range(12)))
+
+    before = database.group_sizes.groups
+    asyncio.run(story())
+    assert database.group_sizes.groups - before == 1
+    assert database.read_now(numbers) == list(range(12))
+
+
+def test_a_database_locked_by_another_program_holds_up_writes_but_not_the_event_loop(
+    database: Database, tmp_path: Path
+) -> None:
+    other = sqlite3.connect(tmp_path / DATABASE_FILE, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+
+    async def story() -> int:
+        write = asyncio.create_task(database.write(putting(7), brief=True))
+        turns = 0
+        while turns < 20:
+            await asyncio.sleep(0.005)
+            turns += 1
+            assert not write.done()
+        other.execute("ROLLBACK")
+        return await write
+
+    assert asyncio.run(story()) == 7
+    other.close()
+    assert database.read_now(numbers) == [7]
+
+
 def test_readers_see_committed_rows_only_and_cannot_write(database: Database) -> None:
     seen: list[list[int]] = []
 

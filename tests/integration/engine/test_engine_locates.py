@@ -230,10 +230,10 @@ def test_sips_goes_by_tls_only_both_sides_prove_who_they_are_and_contacts_are_si
     )
 
 
-def run_in_vain(folder: Path, *, proves: str, code: int, ask_clients: bool = False) -> None:
+def run_in_vain(folder: Path, *, proves: str, code: int, ask_clients: bool = False, days_left: float = 1) -> None:
     """Call a server that proves a name, without a certificate of one's own; it must hear nothing of the call."""
     authority = Authority(folder)
-    certificate, key = authority.certify(proves)
+    certificate, key = authority.certify(proves, days_left=days_left)
 
     async def story(world: RealEngine, far: list[FarEnd], _server: NameServer) -> None:
         with pytest.raises(CallFailed) as failed:
@@ -248,6 +248,10 @@ def run_in_vain(folder: Path, *, proves: str, code: int, ask_clients: bool = Fal
 @pytest.mark.parametrize("proves", ["another.test", "gw.example.test", HOST])
 def test_a_server_that_proves_another_name_than_the_one_asked_for_gets_nothing(tmp_path: Path, proves: str) -> None:
     run_in_vain(tmp_path, proves=proves, code=503)
+
+
+def test_a_server_whose_certificate_has_expired_gets_nothing(tmp_path: Path) -> None:
+    run_in_vain(tmp_path, proves="example.test", code=503, days_left=-1)
 
 
 def test_without_a_client_certificate_a_server_that_wants_one_is_not_reached(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from tests.support.audio import find_tone, read_wav, sine
 from tests.support.engine_calls import Air, on_the_air, order_to
 from tests.support.far_end import far_end, sdp
+from tests.support.rtp_peer import RtpPeer
 from tests.support.sipp import answering, needs_sipp
 
 from callwright.engine.interface import CallEnded, Keys, MediaUnavailable, RecordingOrder, Silence, Tone
@@ -29,6 +30,12 @@ def order_of(path: Path, max_duration_s: float = 10.0, silence_s: float = 0.5) -
     return RecordingOrder(
         path=str(path), max_duration_s=max_duration_s, max_silence_s=silence_s, max_initial_silence_s=5.0
     )
+
+
+def rtp_address(offer: bytes) -> tuple[str, int]:
+    """Where our session description wants sound."""
+    (line,) = [line for line in offer.decode().splitlines() if line.startswith("m=audio ")]
+    return "127.0.0.1", int(line.split()[1])
 
 
 def heard_for_ms(path: Path) -> float:
@@ -103,6 +110,33 @@ def test_sound_follows_the_far_end_to_its_new_address_and_stands_still_on_hold(a
             assert tone is not None
             assert tone.ms > 200
             await call.hang_up()
+
+    air.run(story())
+
+
+def test_a_stranger_does_not_keep_the_call_from_a_far_end_whose_description_tells_an_address_behind_its_nat(
+    air: Air,
+) -> None:
+    async def story() -> None:
+        async with far_end() as far:
+            stranger = await RtpPeer.open(8, host="127.0.0.2")
+            stranger.ssrc += 1
+            placing = asyncio.create_task(air.place(order_to(far.address)))
+            invited = await far.answer(sdp(("127.0.0.9", 4000)))
+            call = await placing
+            far.rtp.target = stranger.target = rtp_address(invited.body)
+            speaking = [asyncio.create_task(stranger.speak(sine(PITCH, 10_000)))]
+            await stranger.until(lambda heard: len(heard) > 10)
+            speaking.append(asyncio.create_task(far.rtp.speak(sine(PITCH, 10_000))))
+            await far.rtp.until(lambda heard: len(heard) > 50)
+            told = len(stranger.heard)
+            await call.play([PLAYED])
+            assert len(stranger.heard) == told
+            await call.hang_up()
+            for task in speaking:
+                task.cancel()
+            await asyncio.gather(*speaking, return_exceptions=True)
+            stranger.close()
 
     air.run(story())
 

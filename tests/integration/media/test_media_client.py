@@ -240,8 +240,9 @@ def test_what_cannot_be_sent_is_refused_before_it_reaches_the_worker() -> None:
                 await at.leg.play([Keys(digits="12x")])
             with pytest.raises(MediaError, match="not a telephone key"):
                 at.leg.send_keys("é")
-            with pytest.raises(MediaError, match="not an IP address"):
-                at.leg.connect(remote=("example.invalid", 4000), codec=PCMA, dtmf_payload=None)
+            for host in ("example.invalid", "224.0.0.9", "ff02::1", "255.255.255.255"):
+                with pytest.raises(MediaError, match="not an IP address of one machine"):
+                    at.leg.connect(remote=(host, 4000), codec=PCMA, dtmf_payload=None)
             with pytest.raises(MediaError, match="not alaw"):
                 await at.leg.record("x.wav", max_duration_s=1, max_silence_s=1, format="mp3")
 

@@ -54,8 +54,9 @@ def test_a_far_end_that_moves_is_followed_once_and_only_after_it_fell_silent() -
         async with line() as at:
             peers = [await RtpPeer.open(8) for _ in range(3)]
             first, second, third = peers
-            for peer in peers:
+            for number, peer in enumerate(peers):
                 peer.target = (at.leg.host, at.leg.port)
+                peer.ssrc += number  # each its own stream
             await first.speak(sine(600, 100))
             await first.until(lambda heard: len(heard) > 3)
             # While the first one goes on speaking nobody else is heard.

@@ -162,7 +162,7 @@ def test_closing_the_client_ends_its_workers_with_their_recordings_complete(tmp_
     asyncio.run(work())
     tone = find_tone(read_wav(path), 700)
     assert tone is not None
-    assert tone.ms == pytest.approx(430, abs=60)
+    assert tone.ms == pytest.approx(430, abs=75)  # at most the 500 that were said
 
 
 NODE = """
@@ -203,7 +203,7 @@ def test_a_worker_whose_node_was_killed_completes_its_files_and_ends(tmp_path: P
     asyncio.run(work())
     tone = find_tone(read_wav(path), 700)
     assert tone is not None
-    assert tone.ms == pytest.approx(430, abs=60)
+    assert tone.ms == pytest.approx(430, abs=75)  # at most the 500 that were said
 
 
 def test_a_worker_outlives_the_signals_its_node_handles() -> None:

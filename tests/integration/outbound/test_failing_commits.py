@@ -8,8 +8,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import patch
 
-from sqlalchemy import Connection, event, func, select
+from sqlalchemy import func, select
 from tests.support import outbound_node as node
 from tests.support.web_node import service_login, web_node
 
@@ -24,21 +25,19 @@ from callwright.testing.fake_engine import FakeEngine
 def failing_fsync(database: Database, *, every: int = 1) -> Iterator[list[int]]:
     """Let every so many-th commit fail while the block runs; yield how many were tried and how many failed."""
     counted = [0, 0]
-    engine = database._writer._engine
+    commit_really = database._writer._commit
 
-    def commit(_connection: Connection) -> None:
+    def commit() -> None:
         counted[0] += 1
         if counted[0] % every == 0:
             counted[1] += 1
             error = sqlite3.OperationalError("disk I/O error")
             error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
             raise error
+        commit_really()
 
-    event.listen(engine, "commit", commit)
-    try:
+    with patch.object(database._writer, "_commit", commit):
         yield counted
-    finally:
-        event.remove(engine, "commit", commit)
 
 
 def test_a_start_whose_commit_failed_is_refused_and_is_not_there(tmp_path: Path) -> None:

@@ -250,6 +250,21 @@ def test_a_busy_call_is_tried_again_as_often_as_its_plan_says(setting: Setting) 
     assert (status.state, status.return_code, status.instance_id) == (StartState.FINISHED, 0, instances[-1])
 
 
+def test_what_breaks_after_the_records_were_closed_does_not_end_a_start_that_waits_for_its_next_attempt(
+    setting: Setting,
+) -> None:
+    (reference,) = setting.enqueue(Wishes(retry=RetryPlan(busy=LONG_AFTER)), to=node.BUSY)
+    well = node.instance_without_pages(setting.database, setting.engine)
+
+    async def run_instance(order: InstanceOrder, before_invite: BeforeInvite) -> InstanceResult:
+        await well(order, before_invite)
+        raise LookupError("a bug in what comes last")
+
+    setting.run_until(Step.QUEUED_AGAIN, reference, run_instance=run_instance)
+    assert setting.status(reference).state is StartState.QUEUED
+    assert [(attempt.unreached, attempt.return_code) for attempt in setting.attempts()] == [("busy", 0)]
+
+
 def test_between_attempts_the_status_is_queued_with_the_latest_instance(setting: Setting) -> None:
     (reference,) = setting.enqueue(Wishes(retry=RetryPlan(busy=LONG_AFTER)), to=node.BUSY)
     setting.run_until(Step.QUEUED_AGAIN, reference)

@@ -122,6 +122,32 @@ def test_a_listener_that_fails_is_logged_and_hurts_nobody_else() -> None:
     run(story)
 
 
+def test_many_timers_are_served_together_and_none_is_forgotten() -> None:
+    async def story() -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mute:
+            mute.bind((HOST, 0))
+            async with sip_socket(timers=Timers(t1=0.01, t2=0.04, t4=0.05)) as (sip, ear):
+                woken = 0
+                wake = sip.core.wake
+
+                def counted(now: float) -> None:
+                    nonlocal woken
+                    woken += 1
+                    wake(now)
+
+                sip.core.wake = counted  # type: ignore[method-assign]
+                began = now()
+                for _ in range(60):  # a little after each other, so that hardly two timers end together
+                    sip.core.ping(mute.getsockname(), now())
+                    sip.pump()
+                    await asyncio.sleep(0.003)
+                handles = {(await ear.next(PingDone)).handle for _ in range(60)}
+                assert len(handles) == 60
+                assert woken <= (now() - began) / 0.02 + 1
+
+    run(story)
+
+
 def test_timers_run_by_themselves() -> None:
     async def story() -> None:
         async with sip_socket(timers=Timers(t1=0.01, t2=0.04, t4=0.05)) as (sip, ear), sip_socket() as (silent, _):

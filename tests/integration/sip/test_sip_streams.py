@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog.testing
+from msgspec.structs import replace
 from tests.support.sip_sipp import HOST, PATIENCE_S, Ear, sip_socket, until
 from tests.support.sip_talk import make_core, request_from_peer
 from tests.support.tls import Authority
@@ -264,6 +264,48 @@ def test_our_own_idle_connections_are_kept_alive_while_a_call_lives() -> None:
             far.core.respond(far_ear.heard[0].handle, 486, now=now())
             far.pump()
             await ear.next(Failed)
+
+    run(story)
+
+
+def test_a_connection_whose_peer_answers_keep_alives_stays_open() -> None:
+    async def story() -> None:
+        limits = StreamLimits(ping_s=0.1, message_s=0.1)
+        async with sip_socket(limits=limits) as (near, ear), sip_socket() as (far, far_ear):
+            near.core.invite(plan(far.address), now())
+            near.pump()
+            far.core.respond((await far_ear.next(Invited)).handle, 180, now=now())
+            far.pump()
+            [connection] = near._streams._flows.values()
+            await until(lambda: connection.framer.pongs >= 5)
+            assert list(near._streams._flows.values()) == [connection]
+            far.core.respond(far_ear.heard[0].handle, 486, now=now())
+            far.pump()
+            await ear.next(Failed)
+
+    run(story)
+
+
+def test_a_connection_whose_peer_falls_silent_is_given_up_and_the_next_request_opens_another() -> None:
+    async def story() -> None:
+        writers: list[asyncio.StreamWriter] = []
+
+        async def answer_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writers.append(writer)
+            await reader.readuntil(b"\r\n\r\n")  # the request
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"\r\n")
+            await read_all(reader)
+            writer.close()
+
+        server = await asyncio.start_server(answer_once, HOST, 0)
+        limits = StreamLimits(ping_s=0.1, pong_s=0.1)
+        async with server, sip_socket(limits=limits) as (sip, ear):
+            for _ in range(2):
+                sip.core.ping(server.sockets[0].getsockname(), now(), TCP)
+                sip.pump()
+                assert (await ear.next(PingDone)).local
+            assert len(writers) == 2
 
     run(story)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+import structlog
 from tests.support.real_engine import RealEngine, real_engine
 from tests.support.sipp import answering, needs_sipp
 from tests.support.trunks import HOST, trunk, until
@@ -243,6 +244,9 @@ def test_a_trunk_in_a_storm_of_refusals_gets_fewer_calls_and_is_trusted_again(mo
         if way == "<" and data.startswith(b"SIP/2.0 503"):
             refused_at.append(at)
 
+    def told(action: str) -> int:
+        return sum(entry.get("action") == action for entry in logged)
+
     async def story(world: RealEngine, ledger: Ledger) -> None:
         world.sip.trace = trace
         line = world.trunks.line("only")
@@ -260,12 +264,15 @@ def test_a_trunk_in_a_storm_of_refusals_gets_fewer_calls_and_is_trusted_again(mo
         assert 0 < float(str(said["resting_for_s"])) <= 1
         assert min(later - earlier for earlier, later in itertools.pairwise(sent_at[1:])) > 0.049
         await until(lambda: not report()["lowered"])
+        await until(lambda: told("trunk_recovered"))
+        assert 1 <= told("trunk_pushed_back") <= 2
+        assert told("trunk_recovered") == 1
         assert asyncio.get_running_loop().time() - refused_at[-1] >= 1.0, "trusted before its Retry-After was over"
         assert (report()["rate"], report()["resting_for_s"]) == (40.0, None)
         call = await place(world, ledger, order(11))
         await call.hang_up()
 
-    with answering("storm", calls=11) as only:
+    with structlog.testing.capture_logs() as logged, answering("storm", calls=11) as only:
         run(story, trunk("only", only.port, max_cps=40))
         assert only.finish().all_succeeded
 

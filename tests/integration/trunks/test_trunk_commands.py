@@ -44,7 +44,7 @@ def test_a_trunk_is_added_tested_used_and_removed(
     assert over.status.startswith("couldnotrun No route")
     assert "callwright trunk add" in over.status
 
-    with answering("answer_hang_up", limit_s=60) as carrier:
+    with answering("answer", limit_s=60) as carrier:
         added = run(
             "trunk", "add", "carrier", "--host", "127.0.0.1", "--port", str(carrier.port), "--prefix", "44:2",
             "--user", "alice", "--password", "open sesame", "--check-every", "0", "--max-calls", "5",
@@ -75,12 +75,14 @@ def test_a_trunk_is_added_tested_used_and_removed(
     node.kill()
     node.begin()
     assert "0 of 7" in run("trunk", "list").out
-    assert "there is no trunk 'nobody'" in run("trunk", "edit", "nobody", "--plus", code=1).err
-    assert "parameter: port of a trunk must be" in run("trunk", "edit", "carrier", "--port", "99999", code=1).err
+    for change in (("edit", "nobody", "--plus"), ("show", "nobody"), ("remove", "nobody"), ("disable", "nobody")):
+        said = run("trunk", *change, code=1).err
+        assert said == "callwright: there is no trunk 'nobody'; there are: carrier\n"
+    assert "callwright: port of a trunk must be" in run("trunk", "edit", "carrier", "--port", "99999", code=1).err
     refused = run("trunk", "edit", "carrier", "--transport", "sctp", code=1).err
-    assert "parameter: transport: 'sctp' is none of udp, tcp, tls" in refused
+    assert "callwright: transport: 'sctp' is none of udp, tcp, tls" in refused
     run("trunk", "remove", "carrier")
-    assert "there is no trunk 'carrier'" in run("trunk", "remove", "carrier", code=1).err
+    assert "there is no trunk 'carrier'; there is none yet" in run("trunk", "remove", "carrier", code=1).err
 
 
 def test_the_test_says_what_it_found(
@@ -102,6 +104,14 @@ def test_the_test_says_what_it_found(
         assert "Nobody listens at 127.0.0.1:9 by UDP" in run("trunk", "test", "dead", code=1).out
         run("trunk", "add", "lost", "--host", "no-such-host.invalid", "--check-every", "0", "--prefix", "2")
         assert "has no address" in run("trunk", "test", "lost", code=1).out
+        own = node.sip.rpartition(":")[2]
+        here = f"127.0.0.1 port {own} is this node itself"
+        assert f"warning: {here}" in run("trunk", "add", "own", "--host", "localhost", "--port", own).err
+        assert f"FAIL  {here}" in run("trunk", "test", "own", code=1).out
+        assert "leads back here" in run("trunk", "list").out
+        assert run("trunk", "edit", "own", "--port", sandbox).err == ""
+        assert f"warning: {here}" in run("trunk", "edit", "own", "--port", own).err
+        run("trunk", "remove", "own")
         assert "is not a prefix" in run("trunk", "add", "x", "--host", "h", "--prefix", "abc:d", code=1).err
         assert "there is no trunk 'nobody'" in run("trunk", "test", "nobody", code=1).err
 
@@ -115,6 +125,15 @@ def test_the_test_says_what_it_found(
         assert "ok    trunk sandbox    OPTIONS was answered 200 OK" in told
 
         run("trunk", "remove", "sandbox")
+        run("trunk", "add", "away", "--host", "127.0.0.1", "--port", "9", "--register", "--user", "a", "--prefix", "49")
+        reference = node.start(node.add_service("waits", first_page="http://127.0.0.1:9/none"), "tel:4930123456")
+        assert "no trunk can take it now (away is not registered)" in run("explain", reference).out
+        run("pause")
+        assert "dialling is paused" in run("explain", reference).out
+        run("resume")
+        run("cancel", reference)
+        run("trunk", "remove", "away")
+
         run("trunk", "add", "sandbox", "--host", "127.0.0.1", "--port", sandbox)
         called = run("trunk", "test", "sandbox", "--call", "999005550009", "--from", "441908273800").out
         assert "A call to 999005550009 was answered with PCMA" in called

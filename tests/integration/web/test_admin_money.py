@@ -78,7 +78,7 @@ def test_the_card_of_an_account_begins_as_a_copy_of_the_one_in_force(tmp_path: P
         await done("rates", "set", "--prefix", "44", "--price", "0.01")
         shown = await done("rates", "set", "--platform", "0.03", "--account", account.username)
         assert shown.startswith(f"prices of account {account.username}\n")
-        assert "1 rates of numbers" in shown
+        assert "rates of numbers: 1" in shown
         own = node.db.read_now(lambda c: rates.card_of(c, account.id))
         assert own is not None
         assert (own.platform, own.pstn) == (money("0.03"), money("0.02"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -16,9 +17,10 @@ from tests.support.web_node import WebNode, service_login, web_node
 from callwright.outbound import claims, dialling
 from callwright.outbound.reasons import Reason
 from callwright.outbound.retry import Unreached
+from callwright.outbound.transactions import close_abandoned
 from callwright.records import ledger
 from callwright.values.ids import CallId, InstanceId, ServiceId, ServiceReference
-from callwright.values.outcome import failed_outcome
+from callwright.values.outcome import EndedBy, answered_outcome, failed_outcome
 from callwright.web.answers import ErrorExplanation
 from callwright.web.error_catalogue import CATALOGUE
 
@@ -172,10 +174,126 @@ def test_what_to_do_after_a_restart_is_said_once(tmp_path: Path) -> None:
             await node.db.write(lambda c: _run_busy(c, node, return_code=-90))
             said = (await command(tmp_path, "explain", reference)).output
             assert "2008: " in said
-            assert "Decide whether to call again" in said
+            assert said.count("callwright does not call again") == 1
             assert CATALOGUE["2008"].cure not in said
 
     asyncio.run(run())
+
+
+def _place(c: Connection, node: WebNode) -> CallId:
+    """Stamp the start that waits and open its records, as before its INVITE."""
+    now = node.clock()
+    (start,) = claims.claim(c, ServiceId(1), limit=1, incarnation=1, now=now)
+    dialling.stamp(c, start, instance_id=INSTANCE, incarnation=1, now=now, slot_at=now)
+    call_id = CallId(f"{INSTANCE}.1")
+    ledger.open_adr(
+        c,
+        instance_id=INSTANCE,
+        account_id=start.account_id,
+        application_name="outbound_test",
+        started_at=now,
+        reference=start.reference,
+    )
+    ledger.open_cdr(
+        c,
+        call_id=call_id,
+        instance_id=INSTANCE,
+        destination_address="tel:443069990123",
+        originating_user="x",
+        initiated_at=now,
+    )
+    return call_id
+
+
+def _restart(c: Connection, node: WebNode) -> None:
+    close_abandoned(c, INSTANCE, now=node.clock() + 9, settings=node.edge.records)
+
+
+def test_an_answered_call_that_a_crash_cut_off_has_one_story(tmp_path: Path) -> None:
+    def cut_off(c: Connection, node: WebNode) -> None:
+        call_id = _place(c, node)
+        ledger.save_call(c, call_id, b"moved", detail=f"redirected to sip:{'a' * 500}@x")
+        ledger.mark_answered(c, call_id, node.clock() + 1, b"dialog")
+        _restart(c, node)
+
+    said = asyncio.run(_explained(tmp_path, cut_off))
+    assert "completed -90" in said
+    assert "The platform stopped while the call was up, and hung up when it ran again" in said
+    assert "somebody answered and was cut off" in said
+    assert re.search(r"NORMAL\(200\): it was answered$", said, re.MULTILINE)
+    assert "said       redirected to sip:aaa" in said
+    assert (
+        "; the platform stopped while it was up and hung up when it ran again: how long it lasted is not known" in said
+    )
+    assert "may have rung" not in said
+    assert "ended normally" not in said
+
+
+def test_a_call_that_a_crash_left_ringing_may_have_rung(tmp_path: Path) -> None:
+    def lost(c: Connection, node: WebNode) -> None:
+        _place(c, node)
+        _restart(c, node)
+
+    said = asyncio.run(_explained(tmp_path, lost))
+    assert "ERROR(0)" in said
+    assert "the telephone may have rung" in said
+    assert "was up" not in said
+
+
+def test_a_call_that_was_over_before_the_crash_keeps_its_own_end(tmp_path: Path) -> None:
+    def over(c: Connection, node: WebNode) -> None:
+        ledger.close_cdr(c, _place(c, node), outcome=failed_outcome(486), ended_at=node.clock() + 2)
+        _restart(c, node)
+
+    said = asyncio.run(_explained(tmp_path, over))
+    assert "BUSY(486): the called party was busy" in said
+    assert "The call was over when the platform stopped" in said
+    assert "rung" not in said
+
+
+def test_a_call_the_operator_hung_up_did_not_end_normally(tmp_path: Path) -> None:
+    def hung_up(c: Connection, node: WebNode) -> None:
+        call_id, end = _place(c, node), node.clock() + 2
+        ledger.mark_answered(c, call_id, node.clock() + 1, b"dialog")
+        ledger.close_cdr(c, call_id, outcome=answered_outcome(ended_by=EndedBy.APPLICATION), ended_at=end)
+        ledger.close_adr(c, INSTANCE, stopped_at=end, exit_status=-80, settings=node.edge.records)
+        dialling.finish(c, INSTANCE, return_code=-80, now=end)
+
+    said = asyncio.run(_explained(tmp_path, hung_up))
+    assert "ended by the operator" in said
+    assert re.search(r"NORMAL\(200\): it was answered$", said, re.MULTILINE)
+
+
+def test_where_a_redirection_led_is_told_while_the_call_is_up_and_with_its_end(tmp_path: Path) -> None:
+    call_id = CallId(f"{INSTANCE}.1")
+
+    def up(c: Connection, node: WebNode) -> None:
+        _place(c, node)
+        assert ledger.save_call(c, call_id, b"moved", detail="redirected to sip:1@x")
+        assert ledger.save_call(c, call_id, b"moved again")
+        ledger.mark_answered(c, call_id, node.clock() + 1, b"dialog")
+
+    def over(c: Connection, node: WebNode) -> None:
+        up(c, node)
+        outcome = answered_outcome(ended_by=EndedBy.FAR_END, detail="Q.850;cause=16")
+        ledger.close_cdr(c, call_id, outcome=outcome, ended_at=node.clock() + 2)
+
+    (tmp_path / "up").mkdir()
+    (tmp_path / "over").mkdir()
+    said = asyncio.run(_explained(tmp_path / "up", up))
+    assert "Its call is up." in said
+    assert re.search(r"^said +redirected to sip:1@x$", said, re.MULTILINE)
+    said = asyncio.run(_explained(tmp_path / "over", over))
+    assert re.search(r"^said +redirected to sip:1@x; Q.850;cause=16$", said, re.MULTILINE)
+
+
+async def _explained(folder: Path, story: Callable[[Connection, WebNode], None]) -> str:
+    """Return what ``callwright explain`` says of a start after ``story`` happened to it."""
+    async with web_node(folder, admin=True) as node:
+        node.add_service(node.add_account()[0])
+        reference = await _start(node, "tel:443069990123")
+        await node.db.write(lambda c: story(c, node))
+        return (await command(folder, "explain", reference)).output
 
 
 def test_a_reference_nobody_knows_is_one_clear_error(tmp_path: Path) -> None:

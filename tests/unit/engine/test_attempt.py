@@ -101,6 +101,19 @@ def test_an_answer_without_a_body_takes_the_early_one_of_its_own_telephone(early
     with_attempt(story)
 
 
+def test_what_a_telephone_agreed_on_before_its_answer_stays_agreed_and_is_not_another_s() -> None:
+    async def story(attempt: Attempt, leg: StubLeg) -> None:
+        attempt.keep_early("bob", SDP_TYPE, sdp(4000))
+        attempt.take_offer(sdp(5000), "bob")
+        attempt.take_offer(sdp(6000), "carol")
+        attempt.take_answer("bob", sdp(4000))
+        assert leg.connected[-1]["remote"] == ("192.0.2.9", 5000)
+        attempt.take_answer("dave", sdp(7000))
+        assert leg.connected[-1]["remote"] == ("192.0.2.9", 7000)
+
+    with_attempt(story)
+
+
 def test_another_telephone_s_early_sound_is_no_answer() -> None:
     async def story(attempt: Attempt, leg: StubLeg) -> None:
         attempt.keep_early("carol", SDP_TYPE, sdp(6000))

@@ -30,7 +30,9 @@ from callwright.values.outcome import EndedBy, answered_outcome
 NAMES_OF_A_CALL = {
     "call_id", "facts", "hang_up", "is_up", "keys", "last_recording", "play", "record", "stop_recording", "wait_ended",
 }  # fmt: skip
-NAMES_FOR_THE_ENGINE = {"close_media", "end", "key_told", "over", "state", "wait_closed", "went_up"}
+NAMES_FOR_THE_ENGINE = {
+    "close_media", "end", "finish_recording", "is_recording", "key_told", "over", "state", "wait_closed", "went_up",
+}  # fmt: skip
 
 HUNG_UP = answered_outcome(ended_by=EndedBy.FAR_END)
 LIMIT = answered_outcome(ended_by=EndedBy.PLATFORM, detail="limit")
@@ -45,6 +47,7 @@ class StubLeg:
         self.playing: asyncio.Future[PlaybackEnded] = asyncio.get_running_loop().create_future()
         self.recording: asyncio.Future[RecordingEnded] = asyncio.get_running_loop().create_future()
         self.closed = 0
+        self.interrupted = False
 
     async def play(self, sounds: Sequence[Sound]) -> PlaybackEnded:
         return await self.playing
@@ -58,9 +61,17 @@ class StubLeg:
                 RecordingEnded(path="x.wav", duration_s=1.0, contains_sound=True, reason="stopped")
             )
 
-    async def close(self) -> LegStats:
+    def interrupt(self) -> None:
+        if not self.playing.done():
+            self.interrupted = True
+            self.playing.set_exception(MediaError("stopped"))
+            self.playing.exception()
+
+    def begin_close(self) -> asyncio.Future[LegStats]:
         self.closed += 1
-        return LegStats()
+        closed: asyncio.Future[LegStats] = asyncio.get_running_loop().create_future()
+        closed.set_result(LegStats())
+        return closed
 
 
 class Stage:
@@ -95,7 +106,7 @@ def public_names(thing: object) -> set[str]:
     return {name for name in dir(thing) if not name.startswith("_")}
 
 
-def test_a_call_has_ten_names_and_the_real_one_six_more_for_the_engine() -> None:
+def test_a_call_has_ten_names_and_the_real_one_nine_more_for_the_engine() -> None:
     async def story(stage: Stage) -> None:
         assert public_names(Call) == NAMES_OF_A_CALL
         assert public_names(stage.call) == NAMES_OF_A_CALL | NAMES_FOR_THE_ENGINE
@@ -113,7 +124,7 @@ def test_our_bye_fixes_the_outcome_and_the_end_and_stops_what_plays() -> None:
         with pytest.raises(CallEnded) as ended:
             await talking
         assert ended.value.outcome is LIMIT
-        assert stage.leg.playing.cancelled()
+        assert stage.leg.interrupted
         stage.time = 132.0
         stage.call.over(HUNG_UP)
         assert await stage.call.wait_ended() is LIMIT
@@ -124,12 +135,14 @@ def test_our_bye_fixes_the_outcome_and_the_end_and_stops_what_plays() -> None:
 
 def test_hang_up_waits_for_the_end_of_the_dialog_and_the_media() -> None:
     async def story(stage: Stage) -> None:
+        left: list[OutgoingCall] = []
         hanging_up = asyncio.create_task(stage.call.hang_up())
         await asyncio.sleep(0)
         stage.call.over(HUNG_UP)
         assert not hanging_up.done()
-        await stage.call.close_media()
+        stage.call.close_media(left.append)
         await hanging_up
+        assert left == [stage.call]
         await stage.call.hang_up()
         assert stage.leg.closed == 1
         assert stage.byes == [None]
@@ -225,7 +238,10 @@ def test_a_recording_whose_file_is_never_complete_holds_neither_its_asker_nor_th
         await asyncio.sleep(0)
         stage.call.over(HUNG_UP)
         async with asyncio.timeout(5):
-            await stage.call.close_media()
+            assert stage.call.is_recording
+            await stage.call.finish_recording()
+            stage.call.close_media(lambda call: None)
+            await stage.call.wait_closed()
             with pytest.raises(CallEnded):
                 await recording
         assert stage.leg.closed == 1

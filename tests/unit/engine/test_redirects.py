@@ -13,6 +13,7 @@ from callwright.engine.redirects import (
     is_inner,
     number_within,
     same_place,
+    where_led,
 )
 from callwright.engine.trunk_setup import Trunk
 from callwright.sip.way import Transport
@@ -226,3 +227,20 @@ def test_what_is_no_sip_address_to_call_is_not_followed(uri: str) -> None:
 )
 def test_inner_addresses_are_known(host: str, inner: bool) -> None:
     assert is_inner(host) is inner
+
+
+# --- what is told of it
+
+
+def test_where_it_led_is_told_in_order_and_short() -> None:
+    assert where_led(()) == ""
+    assert where_led(["sip:ann@[2001:db8::1]:5070;user=phone;transport=tcp"]) == (
+        "redirected to sip:ann@[2001:db8::1]:5070"
+    )
+    assert where_led(["sips:a@x", "tel:+44"]) == "redirected to sips:a@x, then to tel:+44"
+    assert len(where_led([f"sip:{'a' * 5000}@x"])) < 100
+
+
+def test_secrets_and_bytes_that_are_no_text_are_not_told() -> None:
+    assert where_led(["sip:ann:secret@x.example;a=b?Subject=c"]) == "redirected to sip:ann@x.example"
+    where_led([b"sip:\xff@x".decode("utf-8", "surrogateescape")]).encode()

@@ -66,3 +66,18 @@ def test_period_zero_never_checks_and_counts_as_usable() -> None:
     assert health.wake_at() is None
     assert health.state is HealthState.UNCHECKED
     assert not health.is_down
+
+
+@pytest.mark.parametrize(
+    ("codes", "why"),
+    [
+        ((200,), ""),
+        ((None,), ""),
+        ((None, None), "no answer to OPTIONS"),
+        ((200, None, 503), "answers OPTIONS with 503"),
+        ((None, None, 200), "answers again with 200"),
+        ((None, None, 200, 200), ""),
+    ],
+)
+def test_why_a_trunk_is_down_is_told(codes: tuple[int | None, ...], why: str) -> None:
+    assert after(*codes).why_down == why

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from callwright.engine.interface import CallOrder
 from callwright.engine.trunk_identity import Dress, dress, rewritten

@@ -47,9 +47,11 @@ def test_retry_after_halves_the_rate_and_it_grows_back_afterwards() -> None:
     assert pace.rate(100.0) == 4
     assert pace.rate(110.0) == 4
     assert pace.is_lowered(110.0)
+    assert pace.recovers_at(100.0) == pace.recovers_at(110.0) == 110.0 + GROW_S / 2
     assert pace.rate(110.0 + GROW_S / 4) == pytest.approx(6)
     assert pace.rate(110.0 + GROW_S / 2) == 8
     assert not pace.is_lowered(110.0 + GROW_S / 2)
+    assert pace.recovers_at(110.0 + GROW_S / 2) is None
 
 
 def test_one_overload_counts_once_and_the_next_halves_again() -> None:

@@ -58,3 +58,29 @@ def test_counts_and_sound_are_the_same_on_lines_of_every_kind(seed: int) -> None
             assert np.array_equal(heard[0], heard[1])
     for row in range(ROWS):
         assert both[0].counts(row) == both[1].counts(row)
+
+
+@pytest.mark.parametrize("first", [8, 0, 13, EVENTS, 77, "short", "extended", "padded", "other version"])
+@pytest.mark.parametrize("agreed", [8, EVENTS])
+def test_first_packets_of_every_kind_are_taken_the_same(first: int | str, agreed: int) -> None:
+    both = [Reception(ROWS, None), Reception(ROWS, HELPER)]
+    for reception in both:
+        for row in range(ROWS):
+            reception.attach(row)
+            reception.set_stream(row, coding=Coding.ALAW, payload_type=agreed, event_types=(EVENTS,))
+            reception.listen(row, row % 4 == 3)
+    heads = {"extended": b"\x90\x08", "padded": b"\xa0\x08", "other version": b"\x40\x08", "short": b"\x80\x08"}
+    head = heads[first] if isinstance(first, str) else bytes([0x80, first])
+    for number in range(3):
+        packets = np.full((ROWS, 172), 0xD5, np.uint8)
+        for row in range(ROWS):
+            stamp = (2**32 - 100 + 160 * number).to_bytes(5, "big")[1:]
+            octets = (65_535 + number & 0xFFFF).to_bytes(2, "big") + stamp + (2**31 + row).to_bytes(4, "big")
+            packets[row, :12] = np.frombuffer((head if number == 0 else b"\x80\x08") + octets, np.uint8)
+        length = 11 if first == "short" and number == 0 else 172
+        at = np.linspace(5.0, 5.001, ROWS) + 0.02 * number
+        told = [reception.receive(np.arange(ROWS), packets, np.full(ROWS, length), at) for reception in both]
+        assert told[0].events.tolist() == told[1].events.tolist()
+        assert told[0].unusual.tolist() == told[1].unusual.tolist()
+    for row in range(ROWS):
+        assert both[0].counts(row) == both[1].counts(row)

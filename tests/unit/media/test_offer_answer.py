@@ -172,3 +172,22 @@ def test_the_order_of_an_offer_is_ours_to_choose() -> None:
 def test_codecs_we_do_not_speak_or_that_are_named_twice_are_refused(names: list[str]) -> None:
     with pytest.raises(ValueError, match="we speak PCMA, PCMU, "):
         codecs_named(names)
+
+
+def test_telephones_that_say_the_same_of_their_sound_are_reached_each_at_its_own_place() -> None:
+    bodies = [
+        f"c=IN IP4 192.0.2.{n}\r\nm=audio {port} RTP/AVP 8 101\r\na=rtpmap:101 telephone-event/8000\r\n".encode()
+        for n, port in ((1, 4000), (2, 5000), (2, 0))
+    ]
+    first, second = map(choose, bodies[:2])
+    assert (first.remote, second.remote) == (("192.0.2.1", 4000), ("192.0.2.2", 5000))
+    assert first.direction is second.direction is Direction.SENDRECV
+    assert answer(bodies[2], "192.0.2.9", 4002).agreed.direction is Direction.INACTIVE
+
+
+def test_the_same_answer_is_judged_by_what_each_call_offered() -> None:
+    body = b"c=IN IP4 192.0.2.1\r\nm=audio 4000 RTP/AVP 0 8\r\n"
+    assert choose(body, codecs_named(["PCMA"])).codec == PCMA
+    assert choose(body, codecs_named(["PCMU", "PCMA"])).codec == PCMU
+    with pytest.raises(NothingInCommon):
+        choose(body, codecs_named(["L16"]))

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import itertools
 
-from callwright.outbound.identifiers import Identifiers
+from callwright.outbound.identifiers import Identifiers, RandomDigits
 from callwright.values.ids import is_call_id, is_instance_id, is_service_reference
 
 
@@ -27,3 +27,11 @@ def test_counters_tell_identifiers_apart_even_when_chance_does_not() -> None:
     assert len({made.reference() for _ in range(100)}) == 100
     assert len({made.instance() for _ in range(100)}) == 100
     assert len({made.call(made.instance()) for _ in range(100)}) == 100
+
+
+def test_random_digits_are_as_many_as_asked_for_and_never_the_same() -> None:
+    digits = RandomDigits()
+    assert [len(digits(size)) for size in (4, 8)] == [8, 16]
+    made = [digits(8) for _ in range(1000)]
+    assert len(set(made)) == 1000
+    assert all(len(each) == 16 and int(each, 16) >= 0 for each in made)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from msgspec.structs import replace
 from tests.support.sip_talk import ANSWER, Conversation, plan
 
 from callwright.sip.event import Answered, ByeDone, Ended, ExtraAnswer

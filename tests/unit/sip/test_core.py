@@ -26,6 +26,7 @@ def test_requests_for_unknown_dialogs_are_answered_481(method: str) -> None:
         talk.feeds(request_from_peer(method, to="<sip:me@example.com>;tag=ghost"))
         answer = talk.expects_response(f"481 {method}")
         assert answer.headers.get("to") == "<sip:me@example.com>;tag=ghost"
+        assert answer.headers.get("server") is None  # a To tag alone makes nobody a far end of ours
         talk.waits(60)
         talk.core.take_sends()
 

@@ -13,6 +13,7 @@ from callwright.sip.event import (
     ByeDone,
     CancelledByPeer,
     Failed,
+    InfoReceived,
     Invited,
     Pracked,
     Provisional,
@@ -120,6 +121,49 @@ def test_update_before_the_answer_is_offered_up_once_there_was_an_agreement() ->
         assert talk.hears_one(Reoffered).method == "UPDATE"
         talk.core.answer_reinvite(handle, ANSWER, talk.now)
         assert talk.expects_response("200 UPDATE").body == ANSWER
+        finishes(talk, handle, invite)
+
+
+def offers_before_the_answer(talk: Conversation, invite: Request) -> None:
+    """Have the far end agree on sound reliably, and offer anew by UPDATE, which nobody answers."""
+    talk.answers(invite, 183, body=ANSWER, headers=reliable(1))
+    talk.answers(talk.expects_request("PRACK"), 200)
+    talk.hears(Provisional)
+    talk.asks("UPDATE", invite, body=OFFER)
+    talk.hears(Reoffered)
+
+
+def test_an_update_that_waits_when_the_call_is_refused_is_refused_too() -> None:
+    with Conversation() as talk:
+        _, invite = talk.calls()
+        offers_before_the_answer(talk, invite)
+        talk.answers(invite, 486)
+        talk.expects("ACK", "487 UPDATE")
+        talk.hears(Failed)
+
+
+def test_an_update_that_waits_when_another_invite_must_be_sent_is_refused() -> None:
+    with Conversation() as talk:
+        handle, invite = talk.calls(plan(credentials=Credentials(user="a", password="b")))
+        offers_before_the_answer(talk, invite)
+        challenge = (("WWW-Authenticate", make_challenge(realm="r", nonce="n", algorithm="MD5")),)
+        talk.answers(invite, 401, headers=challenge)
+        again = talk.expects("ACK", "487 UPDATE", "INVITE")[2]
+        assert isinstance(again, Request)
+        finishes(talk, handle, again)
+
+
+def test_of_several_telephones_that_ring_each_can_speak_before_the_answer() -> None:
+    with Conversation() as talk:
+        handle, invite = talk.calls()
+        for tag in ("bob", "eve"):
+            talk.answers(invite, 180, tag=tag)
+            talk.hears(Provisional)
+        talk.asks("INFO", invite, tag="eve")
+        talk.expects("200 INFO")
+        talk.hears(InfoReceived)
+        talk.asks("INFO", invite, tag="mallory")
+        talk.expects("481 INFO")
         finishes(talk, handle, invite)
 
 

@@ -109,5 +109,5 @@ def test_an_answer_that_crosses_is_acknowledged_and_hung_up() -> None:
 
 def test_what_is_saved_are_texts_and_numbers_without_secrets() -> None:
     _, saved = killed_while_calling()
-    values = [getattr(saved, name) for name in SavedInvite.__slots__]
+    values = [getattr(saved, name) for name in SavedInvite.__struct_fields__]
     assert all(isinstance(value, str | int) for value in values)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import gc
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 from tests.support.sip_talk import ANSWER, OFFER, Conversation, plan, request_from_peer
 
 from callwright.sip.acks import Acks

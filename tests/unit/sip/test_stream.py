@@ -65,3 +65,19 @@ def test_a_begun_message_is_remembered_as_such() -> None:
     framer = Framer()
     assert framer.feed(INVITE[:30]) == []
     assert not framer.is_empty
+
+
+def test_empty_lines_are_no_begun_message() -> None:
+    framer = Framer()
+    assert framer.feed(b"\r\n") == []
+    assert framer.is_empty
+
+
+def test_where_we_ask_lone_empty_lines_are_answers_however_many_come() -> None:
+    framer = Framer(asks=True)
+    for _ in range(3):
+        assert framer.feed(b"\r\n") == []
+    assert (framer.pongs, framer.pings) == (3, 0)
+    assert framer.feed(b"\r\n\r\n") == []
+    assert (framer.pongs, framer.pings) == (3, 1)
+    assert framer.feed(b"\r\n" + BYE) == [BYE]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 from tests.support.sip_talk import PEER, Conversation, counted_ids, make_core, plan, request_from_peer
 
 from callwright.sip.ask import AskPlan
@@ -27,7 +28,7 @@ def tcp_core() -> SipCore:
 
 def test_an_invite_by_tcp_is_sent_once_and_given_up_after_64_t1() -> None:
     with Conversation(tcp_core()) as talk:
-        talk.core.invite(replace(plan(), way=TCP), talk.now)
+        talk.core.invite(structs.replace(plan(), way=TCP), talk.now)
         invite = talk.expects_request("INVITE", to=PEER)
         assert talk.ways == [TCP]
         assert (invite.headers.get("via") or "").startswith("SIP/2.0/TCP 192.0.2.1:5060;")
@@ -41,7 +42,7 @@ def test_an_invite_by_tcp_is_sent_once_and_given_up_after_64_t1() -> None:
 
 def test_a_call_by_tls_stays_on_its_connection_to_the_end() -> None:
     with Conversation(tcp_core()) as talk:
-        handle = talk.core.invite(replace(plan(), way=TLS), talk.now)
+        handle = talk.core.invite(structs.replace(plan(), way=TLS), talk.now)
         invite = talk.expects_request("INVITE")
         assert invite.headers.get("contact") == "<sip:192.0.2.1:5061;transport=tls>"
         on_flow = replace(TLS, flow=3)
@@ -62,7 +63,7 @@ def test_a_call_by_tls_stays_on_its_connection_to_the_end() -> None:
 
 def test_a_refusal_by_tcp_is_forgotten_at_once() -> None:
     with Conversation(tcp_core()) as talk:
-        talk.core.invite(replace(plan(), way=TCP), talk.now)
+        talk.core.invite(structs.replace(plan(), way=TCP), talk.now)
         talk.answers(talk.expects_request("INVITE"), 486, way=FLOW)
         talk.expects("ACK")
         assert talk.ways == [FLOW]
@@ -73,7 +74,7 @@ def test_a_refusal_by_tcp_is_forgotten_at_once() -> None:
 
 def test_a_contact_elsewhere_leaves_the_connection() -> None:
     with Conversation(tcp_core()) as talk:
-        handle = talk.core.invite(replace(plan(), way=TCP), talk.now)
+        handle = talk.core.invite(structs.replace(plan(), way=TCP), talk.now)
         invite = talk.expects_request("INVITE")
         routes = (("Record-Route", "<sip:edge.example.com;transport=tls;lr>"),)
         talk.answers(invite, 200, headers=routes, way=FLOW)
@@ -147,7 +148,7 @@ def test_a_long_request_goes_by_tcp_and_by_udp_when_nobody_takes_the_connection(
 @pytest.mark.parametrize(("core", "way"), [(make_core, Way()), (tcp_core, Way(is_fixed=True))])
 def test_a_long_request_stays_with_udp_where_tcp_is_not_spoken(core: Callable[[], SipCore], way: Way) -> None:
     with Conversation(core()) as talk:
-        talk.core.invite(replace(plan(headers=long_plan()), way=way), talk.now)
+        talk.core.invite(structs.replace(plan(headers=long_plan()), way=way), talk.now)
         invite = talk.expects_request("INVITE")
         assert talk.ways[0].transport is Transport.UDP
         talk.answers(invite, 486)
@@ -158,7 +159,7 @@ def test_a_long_request_stays_with_udp_where_tcp_is_not_spoken(core: Callable[[]
 def test_the_next_place_is_tried_when_nothing_could_be_sent() -> None:
     with Conversation(tcp_core()) as talk:
         second = Target(host="192.0.2.10", port=5070, way=TCP)
-        handle = talk.core.invite(replace(plan(), alternatives=(second,)), talk.now)
+        handle = talk.core.invite(structs.replace(plan(), alternatives=(second,)), talk.now)
         (first,) = talk.core.take_sends()
         talk.core.send_failed(first, talk.now)
         invite = talk.expects_request("INVITE", to=second.to)
@@ -174,7 +175,7 @@ def test_the_next_place_is_tried_when_nothing_could_be_sent() -> None:
 def test_a_silent_place_has_no_alternative_for_it_may_ring() -> None:
     with Conversation() as talk:
         second = Target(host="192.0.2.10", port=5070)
-        talk.core.invite(replace(plan(), alternatives=(second,)), talk.now)
+        talk.core.invite(structs.replace(plan(), alternatives=(second,)), talk.now)
         talk.waits(33)
         assert {send.to for send in talk.core.take_sends()} == {PEER}
         assert talk.hears_one(Failed).code == 408
@@ -186,7 +187,7 @@ def test_a_broken_connection_fails_what_was_not_heard_of_yet() -> None:
         (options,) = talk.core.take_sends()
         talk.core.sent(options, 7)
         elsewhere = Target(host="192.0.2.10", port=5070, way=TCP)
-        handle = talk.core.invite(replace(plan(), way=TCP, alternatives=(elsewhere,)), talk.now)
+        handle = talk.core.invite(structs.replace(plan(), way=TCP, alternatives=(elsewhere,)), talk.now)
         (data,) = talk.core.take_sends()
         talk.core.sent(data, 8)
         talk.core.lost(7, talk.now)
@@ -200,7 +201,7 @@ def test_a_broken_connection_fails_what_was_not_heard_of_yet() -> None:
 
 def test_a_saved_dialog_remembers_its_transport() -> None:
     with Conversation(tcp_core()) as talk:
-        handle = talk.core.invite(replace(plan(), way=TLS), talk.now)
+        handle = talk.core.invite(structs.replace(plan(), way=TLS), talk.now)
         talk.answers(talk.expects_request("INVITE"), 200, contact=None, way=replace(TLS, flow=3))
         talk.expects("ACK")
         talk.hears(Answered)

@@ -59,3 +59,10 @@ def test_return_codes_say_whose_they_are() -> None:
 )
 def test_causes_are_said_in_words(cause: str, words: str) -> None:
     assert cause_in_words(cause) == words
+
+
+def test_what_could_not_be_sent_is_not_called_the_far_end_s_fault() -> None:
+    assert cause_in_words("NOCHANNELS(503)", "Service Unavailable") == "the far end had no free line (SIP 503)"
+    assert cause_in_words("NOCHANNELS(503)", "could not be sent").startswith("nothing could be sent")
+    redirected = "redirected to sip:1@x; could not be sent; not followed: it leads back to where the call was already"
+    assert cause_in_words("NOCHANNELS(503)", redirected).startswith("nothing could be sent")

@@ -7,9 +7,12 @@ notifications go out beside it, in order.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeVar
+
+import msgspec
 
 from callwright.accounts.service import Page, Service
 from callwright.apps.events import EventKind, Journal
@@ -27,7 +30,7 @@ from callwright.apps.rest.document import (
 )
 from callwright.apps.rest.fields import MAX_FINDINGS
 from callwright.apps.rest.log import Level
-from callwright.apps.rest.masking import masked_body
+from callwright.apps.rest.masking import masked_body, masked_info
 from callwright.apps.rest.pages import Pages, shown_url
 from callwright.apps.rest.problem import Problem
 from callwright.apps.rest.webhook import PageRefused, PageReply, PageSession
@@ -39,10 +42,11 @@ T = TypeVar("T")
 
 _MOST_NOTIFICATIONS_WAITING = 1000
 _SHORT_BODY_BYTES = 32 * 1024
+_REMEMBERED_BODY_BYTES = 2 * 1024
+_BODIES_REMEMBERED = 256  # most pages have a few things to say, each of them to many calls
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
+class Identity(msgspec.Struct, frozen=True, kw_only=True):
     """What every request says about the instance, whatever happens in it."""
 
     instance_id: str
@@ -72,7 +76,7 @@ class WebApplication:
         self._identity = identity
         self._journal = journal
         self._clock = clock
-        self._notifications: asyncio.Queue[tuple[Page, bytes]] = asyncio.Queue(_MOST_NOTIFICATIONS_WAITING)
+        self._notifications: deque[tuple[Page, bytes]] = deque()
         self._notifier: asyncio.Task[None] | None = None
 
     async def ask(self, page: Page, facts: CallFacts, result: ActionResult | None) -> None:
@@ -114,17 +118,22 @@ class WebApplication:
         """Tell a page something in the background. When that fails it is not repeated and changes nothing."""
         try:
             page = self.pages.resolve(page)
-            self._notifications.put_nowait((page, self._info(is_notification=True, action_result=result)))
         except Problem as problem:
             self._journal.tell(EventKind.PAGE_FAILED, f"notification: {problem.text}", level=Level.WARNING)
             return
-        except asyncio.QueueFull:
+        if len(self._notifications) >= _MOST_NOTIFICATIONS_WAITING:
             self._journal.log.line(Level.WARNING, f"too many notifications wait: {shown_url(page.url)} is not notified")
             return
+        self._notifications.append((page, self._info(is_notification=True, action_result=result)))
         if self._notifier is None or self._notifier.done():
             self._notifier = asyncio.create_task(
                 self._send_notifications(), name=f"notifications {self._identity.instance_id}"
             )
+
+    @property
+    def has_notified(self) -> bool:
+        """Whether there are notifications to finish or to drop."""
+        return self._notifier is not None
 
     async def finish_notifications(self) -> None:
         """Return when every notification was sent or has failed."""
@@ -138,15 +147,16 @@ class WebApplication:
             await asyncio.gather(self._notifier, return_exceptions=True)
 
     async def _send_notifications(self) -> None:
-        while not self._notifications.empty():
-            page, info = self._notifications.get_nowait()
+        while self._notifications:
+            page, info = self._notifications.popleft()
             try:
                 await self._notify(page, info, "notification")
             except Problem as problem:
                 self._journal.tell(EventKind.PAGE_FAILED, f"notification: {problem.text}", level=Level.WARNING)
 
     async def _request(self, page: Page, info: bytes, what: str) -> PageReply:
-        self._journal.log.line(Level.INFO, f"asking {what}: {page.method} {shown_url(page.url)} {masked_body(info)}")
+        shown = masked_info(info, self.pages.token)
+        self._journal.log.line(Level.INFO, f"asking {what}: {page.method} {shown_url(page.url)} {shown}")
         try:
             reply = await self.session.ask(page, info)
         except PageRefused as refused:
@@ -167,10 +177,13 @@ class WebApplication:
     async def _tell(self, page: Page, reply: PageReply, what: str) -> None:
         text = f"{what}: {page.method} {shown_url(page.url)} {reply.status}"
         self._journal.tell(EventKind.PAGE, text, seconds=reply.seconds)
-        self._journal.log.line(Level.INFO, f"answer: {await _aside(reply.body, masked_body)}")
+        is_short = len(reply.body) <= _REMEMBERED_BODY_BYTES
+        shown = _remembered_text(reply.body) if is_short else await _aside(reply.body, masked_body)
+        self._journal.log.line(Level.INFO, f"answer: {shown}")
 
     async def _read(self, body: bytes) -> PageAnswer[Action]:
-        answer = await _aside(body, _parsed)
+        is_short = len(body) <= _REMEMBERED_BODY_BYTES
+        answer = _remembered_answer(body) if is_short else await _aside(body, _parsed)
         for warning in answer.warnings:
             self._journal.log.line(Level.WARNING, warning)
         return answer
@@ -212,6 +225,10 @@ class WebApplication:
 
 def _parsed(body: bytes) -> PageAnswer[Action]:
     return parse_response(body, ACTIONS, NOT_AVAILABLE)
+
+
+_remembered_answer = lru_cache(maxsize=_BODIES_REMEMBERED)(_parsed)
+_remembered_text = lru_cache(maxsize=_BODIES_REMEMBERED)(masked_body)
 
 
 async def _aside(body: bytes, read: Callable[[bytes], T]) -> T:

@@ -42,8 +42,7 @@ class Token(Enum):
     KEPT = "kept"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallInfo:
+class CallInfo(msgspec.Struct, frozen=True, kw_only=True):
     """``this_call``. The two causes are given to a final page only."""
 
     call_id: str

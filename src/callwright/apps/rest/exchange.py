@@ -8,13 +8,14 @@ call pays.
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import cast
 
 import httptools
+import msgspec
+
+from callwright.apps.rest.until import Within
 
 MAX_HEAD_LINE_BYTES = 32 * 1024  # web frameworks send cookies and policies of many kilobytes
 _MAX_HEAD_BYTES = 512 * 1024
@@ -38,8 +39,7 @@ class HeadersFound(dict[str, str]):
         return super().get(name.lower(), default)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answered:
+class Answered(msgspec.Struct, frozen=True, kw_only=True):
     """An answer, read in full. ``cookies`` are the values of its Set-Cookie headers."""
 
     status: int
@@ -76,8 +76,11 @@ async def exchange(
     where = f"{host}:{port}"
     server_name = host if tls is not None else None
     try:
-        async with asyncio.timeout(connect_timeout_s):
-            talk = await _connected(addresses, port, tls, server_name, max_bytes)
+        with Within(connect_timeout_s):
+            if len(addresses) == 1:
+                talk = await _connect(addresses[0], port, tls, server_name, max_bytes)
+            else:
+                talk = await _first_connected(addresses, port, tls, server_name, max_bytes)
     except TimeoutError as error:
         raise ExchangeFailed(f"no connection to {where} within {connect_timeout_s:g} s") from error
     except ssl.SSLCertVerificationError as error:
@@ -91,11 +94,9 @@ async def exchange(
     return await talk.ask(request)
 
 
-async def _connected(
+async def _first_connected(
     addresses: Sequence[str], port: int, tls: ssl.SSLContext | None, server_name: str | None, max_bytes: int
 ) -> _Talk:
-    if len(addresses) == 1:
-        return await _connect(addresses[0], port, tls, server_name, max_bytes)
     racing: set[asyncio.Task[_Talk]] = set()
     waiting, failure = list(addresses), OSError(0, "no address could be connected to")
     try:
@@ -175,9 +176,6 @@ class _Talk(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
-        bound = transport.get_extra_info("socket")
-        if bound is not None and bound.family in (socket.AF_INET, socket.AF_INET6):
-            bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def data_received(self, data: bytes) -> None:
         if self._answered.done() or self._parser is None:

@@ -66,7 +66,10 @@ class Fields:
 
     def has(self, *names: str) -> bool:
         """Return whether one of these is given and not null."""
-        return any(self._values.get(name) is not None for name in names)
+        for name in names:
+            if self._values.get(name) is not None:
+                return True
+        return False
 
     def text(self, *names: str, default: str | None = None, max_chars: int | None = None) -> str:
         """Return a string; without a default it is required."""

@@ -1,17 +1,14 @@
 """The log of one instance, for the people who write its application (docs/reference/rest-applications.md, the log).
 
-One line per event, ``YYYY-MM-DD hh:mm:ss.mmm LEVEL text`` in UTC. Lines are written by one thread, in order; a log
-that cannot be written never disturbs the call. While the instance runs the file has the name of its start; at the end
-it gets the name of its stop as well.
+One line per event, ``YYYY-MM-DD hh:mm:ss.mmm LEVEL text`` in UTC. Lines are written by one thread, in order (``pen``);
+a log that cannot be written never disturbs the call. While the instance runs the file has the name of its start; at the
+end it gets the name of its stop as well.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
@@ -19,15 +16,15 @@ from pathlib import Path
 
 import structlog
 
+from callwright.apps.rest.log_files import Entry
+from callwright.apps.rest.pen import Pen
 from callwright.values.times import rest_log_name
 
 logger = structlog.get_logger()
 
-FOLDER_MODE = 0o700  # numbers, parameters and answers are nobody else's business
 MAX_LOG_BYTES = 4 * 1024 * 1024
 MAX_LINE_CHARS = 16 * 1024
 LOG_BEGINS_BEFORE_S = 3  # where a log is looked for that an earlier life of the node began
-FLUSH_S = 0.5  # lines of this long go to the disk together; a crash of the node may lose them
 
 _CONTROL = {code: f"\\x{code:02x}" for code in (*range(0x20), 0x7F, 0x85)} | {
     0x0A: "\\n",
@@ -36,7 +33,6 @@ _CONTROL = {code: f"\\x{code:02x}" for code in (*range(0x20), 0x7F, 0x85)} | {
     0x2028: "\\u2028",
     0x2029: "\\u2029",
 }
-_PEN = ThreadPoolExecutor(max_workers=1, thread_name_prefix="instance-logs")  # one: each log keeps its order
 
 
 class Level(StrEnum):
@@ -54,11 +50,8 @@ class InstanceLog:
         self._clock = clock
         self._lines: list[str] = []
         self._room = MAX_LOG_BYTES
-        self._flush_at: asyncio.TimerHandle | None = None
-
-    @property
-    def path(self) -> Path:
-        return self._folder / self.name
+        self._will_flush = False
+        self._is_begun = False
 
     def line(self, level: Level, text: str) -> None:
         """Write one line; control characters are shown as escapes, an endless text is cut."""
@@ -68,95 +61,59 @@ class InstanceLog:
             text = f"{text[:MAX_LINE_CHARS]}… ({len(text) - MAX_LINE_CHARS} more characters)"
         if not text.isprintable():
             text = text.translate(_CONTROL)
-        line = f"{_moment(self._clock())} {level} {text}\n"
+        line = f"{_moment(int(self._clock() * 1e6 + 0.5) // 1000)} {level} {text}\n"
         self._room -= len(line) if line.isascii() else len(line.encode(errors="replace"))
         if self._room <= 0:
             line = f"{line[:23]} {Level.WARNING} the log has reached its limit, nothing more is written to it\n"
         self._lines.append(line)
-        if self._flush_at is None:
-            self._flush_at = asyncio.get_running_loop().call_later(FLUSH_S, self._flush)
+        if not self._will_flush:
+            self._will_flush = True
+            Pen.here().flush_later(self._flush)
 
     async def close(self, stop_name: str) -> None:
         """Write what is left and give the file its second name."""
-        await asyncio.get_running_loop().run_in_executor(_PEN, self._finish, self._taken(), stop_name)
+        second = "" if stop_name == self.name else self._path(stop_name)  # it may stop in the second it began in
+        await self._written(Entry(path=self._path(self.name), text=self._taken(), second=second, failed=self._failed))
 
     async def discard(self) -> None:
         """Nothing came of the instance: leave no log behind."""
-        self._taken()
-        await asyncio.get_running_loop().run_in_executor(_PEN, self._remove)
+        self._lines.clear()
+        if self._is_begun:
+            await self._written(Entry(path=self._path(self.name), is_void=True, failed=self._failed))
 
     def _flush(self) -> None:
-        _PEN.submit(self._append, self._taken())
+        self._will_flush = False
+        if self._lines:
+            self._is_begun = True
+            Pen.here().hand_in(Entry(path=self._path(self.name), text=self._taken(), failed=self._failed))
 
-    def _taken(self) -> str:
+    def _taken(self) -> bytes:
         """Return what is not written yet, and forget it."""
-        if self._flush_at is not None:
-            self._flush_at.cancel()
-            self._flush_at = None
-        text, self._lines = "".join(self._lines), []
-        return text
+        text = "".join(self._lines)
+        self._lines.clear()
+        return text.encode(errors="replace")
 
-    # --- in the thread
+    def _path(self, name: str) -> str:
+        return f"{self._folder}/{name}"
 
-    def _finish(self, text: str, stop_name: str) -> None:
-        self._append(text)
-        try:
-            self._link(stop_name)
-        except OSError as error:
-            self._complain(error)
+    async def _written(self, entry: Entry) -> None:
+        done = asyncio.get_running_loop().create_future()
+        Pen.here().hand_in(entry, done)
+        await done
 
-    def _remove(self) -> None:
-        try:
-            self.path.unlink(missing_ok=True)
-        except OSError as error:
-            self._complain(error)
-
-    def _append(self, text: str) -> None:
-        if not text:
-            return
-        try:
-            self._write(text.encode(errors="replace"))
-        except OSError as error:
-            self._room = 0
-            self._complain(error)
-
-    def _write(self, text: bytes) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-        try:
-            file = os.open(self.path, flags, 0o666)
-        except FileNotFoundError:  # the first log of the day
-            self.path.parent.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
-            file = os.open(self.path, flags, 0o666)
-        try:
-            while text:
-                text = text[os.write(file, text) :]
-        finally:
-            os.close(file)
-
-    def _link(self, stop_name: str) -> None:
-        if stop_name == self.name:  # it stopped in the second it began in
-            return
-        target = self._folder / stop_name
-        try:
-            with contextlib.suppress(FileExistsError):
-                os.link(self.path, target)
-        except FileNotFoundError:
-            if self.path.exists():  # the first log that ends on its day
-                target.parent.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
-                os.link(self.path, target)
-
-    def _complain(self, error: OSError) -> None:
+    def _failed(self, error: OSError) -> None:
+        self._room = 0
         logger.warning(
             f"The log {self.name} cannot be written ({error}). The call goes on; check the disk of the logs folder.",
             action="instance_log_failed",
         )
 
 
-def _moment(at: float) -> str:
+@lru_cache(maxsize=16)
+def _moment(milliseconds: int) -> str:
     """Return an epoch time as lines begin with it."""
-    second = int(at)
-    millisecond = round((at - second) * 1e6) // 1000
-    return f"{_second(second + millisecond // 1000)}.{millisecond % 1000:03d}"
+    second, millisecond = divmod(milliseconds, 1000)
+    return f"{_second(second)}.{millisecond:03d}"
 
 
 @lru_cache(maxsize=16)

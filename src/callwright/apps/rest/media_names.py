@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 
 SOUND_SUFFIXES = (".wav", ".wave")
 MAX_NAME_CHARS = 512
@@ -15,6 +16,7 @@ MAX_NAME_CHARS = 512
 _NAME = re.compile(r"/?[A-Za-z0-9._@:-]+(?:/[A-Za-z0-9._@:-]+)*")
 
 
+@lru_cache(maxsize=1024)
 def media_name_fault(name: str) -> str | None:
     """Return what is wrong with the name of a sound in the store, or None."""
     if len(name) > MAX_NAME_CHARS:

@@ -32,7 +32,7 @@ class MediaStore:
         """Return where the file of this name is. A name that was not checked when it came in is our bug."""
         if media_name_fault(name) is not None:
             raise InternalError(f"the media name {name!r} was not checked")
-        return self.folder / name.lstrip("/")
+        return _path(self.folder, name)
 
     async def has(self, name: str) -> bool:
         path = self.path(name)
@@ -60,6 +60,11 @@ class MediaStore:
                 continue
             return name, str(path)
         raise AssertionError("counting never ends")
+
+
+@lru_cache(maxsize=1024)
+def _path(folder: Path, name: str) -> Path:
+    return folder / name.lstrip("/")
 
 
 @lru_cache(maxsize=1024)

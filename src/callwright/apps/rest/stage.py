@@ -15,6 +15,7 @@ from callwright.apps.rest.media_store import MediaStore
 from callwright.apps.rest.play_list import DigitsMedia, FileMedia, Media, PageMedia, PlayList, TextMedia
 from callwright.apps.rest.problem import Problem, ProblemKind
 from callwright.apps.rest.typed_keys import TypedKeys
+from callwright.apps.rest.until import Until
 from callwright.apps.rest.webhook import PageSession
 from callwright.engine.interface import (
     Call,
@@ -62,7 +63,7 @@ class SpokenSeconds:
             self.standard += seconds
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Stage:
     """What one instance gives its actions. ``notify`` tells a page something in the background."""
 
@@ -78,13 +79,25 @@ class Stage:
     clock: Callable[[], float]
     spoken: SpokenSeconds
     keys: TypedKeys = field(init=False)
+    _end: asyncio.Task[Outcome] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "keys", TypedKeys(self.call.keys))
+        self.keys = TypedKeys(self.call.keys)
 
     async def while_up(self, doing: Awaitable[T]) -> T:
         """Wait for something only as long as the call is up; raise ``CallEnded`` when it ends first."""
-        return await while_up(self.call, doing)
+        if self._end is None:  # it lives until the call is over
+            self._end = asyncio.create_task(self.call.wait_ended(), name="end of the call")
+        try:
+            with Until(self._end):
+                result = await doing
+        except Exception:
+            if self._end.done():
+                raise CallEnded(self._end.result()) from None
+            raise
+        if self._end.done():
+            raise CallEnded(self._end.result())
+        return result
 
     async def play(self, play_list: PlayList) -> None:
         """Play a list to its end or, if it allows that, to the next key, which stays waiting."""
@@ -122,17 +135,16 @@ class Stage:
         self.journal.tell(EventKind.RECORDING, f"{name} {recorded.path}", seconds=recorded.duration_s)
 
     async def _play_until_key(self, sounds: list[Sound]) -> None:
-        playing = asyncio.create_task(self.call.play(sounds), name="play")
         key = asyncio.create_task(self.keys.another(), name="key that barges in")
-        both = {playing, key}
         try:
-            done, _ = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
+            with Until(key):
+                await self.call.play(sounds)
+            if key.done():
+                key.result()
         finally:
-            for task in both:
-                task.cancel()
-            await asyncio.gather(*both, return_exceptions=True)
+            key.cancel()
+            if key.done() and not key.cancelled():
+                key.exception()  # read here: that the call ended is said by the play as well
 
     async def _sound(self, media: Media) -> Sound:
         match media:
@@ -175,19 +187,3 @@ def _without_paths(error: MediaUnavailable, play_list: PlayList, sounds: list[So
         if isinstance(sound, SoundFile):
             detail = detail.replace(sound.path, media.shown)
     return detail
-
-
-async def while_up(call: Call, doing: Awaitable[T]) -> T:
-    """Wait for something only as long as the call is up; raise ``CallEnded`` when it ends first."""
-    task = asyncio.ensure_future(doing)
-    end = asyncio.create_task(call.wait_ended(), name="end of the call")
-    both: set[asyncio.Future[T] | asyncio.Future[Outcome]] = {task, end}
-    try:
-        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-        if end.done():
-            raise CallEnded(end.result())
-        return task.result()
-    finally:
-        for one in both:
-            one.cancel()
-        await asyncio.gather(*both, return_exceptions=True)

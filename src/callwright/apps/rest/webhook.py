@@ -13,8 +13,7 @@ import contextlib
 import socket
 import ssl
 from base64 import b64encode
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from http.cookies import CookieError, SimpleCookie
@@ -26,6 +25,7 @@ from typing import Self
 from urllib.parse import quote, unquote, urljoin, urlsplit, urlunsplit
 
 import aiohttp
+import msgspec
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
@@ -37,6 +37,7 @@ from callwright.apps.rest.fields import url_fault
 from callwright.apps.rest.media_cache import MAX_MEDIA_BYTES, Entry, MediaCache, freshness_of
 from callwright.apps.rest.pages import shown_url
 from callwright.apps.rest.problem import Problem, ProblemKind
+from callwright.apps.rest.until import Within
 
 CONNECT_TIMEOUT_S = 10.0
 TOTAL_TIMEOUT_S = 30.0
@@ -48,14 +49,14 @@ USER_AGENT = "callwright"
 _REDIRECTS = {301, 302, 303, 307, 308}
 _REDIRECTS_KEEPING_METHOD = {307, 308}
 _MOST_NAMES_KNOWN = 10_000
+_MOST_ADDRESSES_JUDGED = 1024
 
 
 class AddressRefused(OSError):
     """The host of a page is at an address where pages may not be."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PageReply:
+class PageReply(msgspec.Struct, frozen=True, kw_only=True):
     """A page's answer: ``url`` is where it finally came from, ``body`` is empty for a 204."""
 
     url: str
@@ -72,8 +73,7 @@ class PageRefused(Problem):
         self.reply = reply
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Answer:
+class _Answer(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     status: int
     headers: HeadersFound
@@ -127,7 +127,7 @@ class PageClient:
         connect_timeout_s: float,
         total_timeout_s: float,
     ) -> None:
-        self.policy = policy
+        self._refusal = lru_cache(maxsize=_MOST_ADDRESSES_JUDGED)(policy.refusal)
         self.cache = cache
         self.connect_timeout_s = connect_timeout_s
         self.total_timeout_s = total_timeout_s
@@ -152,7 +152,7 @@ class PageClient:
     async def addresses(self, host: str, port: int) -> list[str]:
         """Return the addresses of a host that pages may be at; raise ``ExchangeFailed`` when there are none."""
         if _is_address(host):
-            if refusal := self.policy.refusal(host):
+            if refusal := self._refusal(host):
                 raise ExchangeFailed(refusal)
             return [host]
         known = self._known.get((host, port))
@@ -180,10 +180,9 @@ class PageClient:
     ) -> None:
         await self.close()
 
-    @asynccontextmanager
-    async def session(self, *, cache_scope: str = "") -> AsyncIterator[PageSession]:
-        """Open the session of one instance. Sounds from pages are shared by the sessions of one ``cache_scope``."""
-        yield PageSession(self, cache_scope)
+    def session(self, *, cache_scope: str = "") -> PageSession:
+        """Return the session of one instance. Sounds from pages are shared by the sessions of one ``cache_scope``."""
+        return PageSession(self, cache_scope)
 
 
 class PageSession:
@@ -247,7 +246,7 @@ class PageSession:
     ) -> _Answer:
         """Send a request, again when it cannot have been sent, and follow redirects."""
         try:
-            async with asyncio.timeout(self._client.total_timeout_s):
+            with Within(self._client.total_timeout_s):
                 try:
                     return await self._follow(method, url, info, headers, max_bytes)
                 except ExchangeFailed as failed:
@@ -320,6 +319,7 @@ class PageSession:
             self._cookies.update_cookies(read, url)
 
 
+@lru_cache(maxsize=1024)
 def _is_address(host: str) -> bool:
     try:
         ip_address(host)
