@@ -1,4 +1,4 @@
-"""The database of a node: open it, write through one thread, read through several (docs/reference/records.md).
+"""The database of a node: open it, write through one connection, read through several (docs/reference/records.md).
 
 Everything that touches tables is a plain function that takes a SQLAlchemy ``Connection``; ``Database`` decides on which
 connection and in which transaction it runs:

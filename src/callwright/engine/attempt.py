@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from callwright.engine.call import OutgoingCall
+from callwright.engine.early_media import EarlyMedia
 from callwright.engine.interface import CallFailed, CallOrder
 from callwright.engine.media_client import Leg, MediaError
 from callwright.engine.redirects import Trail
@@ -16,15 +17,10 @@ from callwright.engine.trunk_setup import KNOWN_CODECS
 from callwright.engine.trunks import Passage
 from callwright.media import offer_answer
 from callwright.media.codec import Codec
-from callwright.sip.headers import header_value
 from callwright.sip.invite_plan import InvitePlan
 from callwright.values.destination import Destination
 from callwright.values.errors import PeerError
 from callwright.values.outcome import Outcome
-
-_SDP = "application/sdp"
-_MOST_EARLY = 32  # telephones behind one INVITE that may each offer early sound
-
 
 MayFollow = Callable[[Destination], Awaitable[str]]
 OnMoved = Callable[[bytes], None]
@@ -41,6 +37,7 @@ class Attempt:
     cancels it, while ``is_settled`` tells what became of the call. ``rang`` is set by the first 18x. ``gave_up`` says
     why we stopped trying, "" while we do; ``verdict`` is the outcome when that is not the far end's to decide.
     ``media_lost`` is set when the leg's worker died. ``passage`` is the call's seat on its trunk, None without one.
+    ``listener`` is the leg whose far end hears early sound, None for nobody.
     ``plan`` is what was sent last, ``trail`` where the call was redirected; ``may_follow`` says why it may not go on to
     a number ("" when it may), None: it may not go on to any other than the one dialled.
     ``on_moved`` is told what cancels the call at another place.
@@ -55,6 +52,7 @@ class Attempt:
         leg: Leg,
         media_host: str,
         session_id: int,
+        listener: Leg | None = None,
         may_follow: MayFollow | None = None,
         on_moved: OnMoved | None = None,
     ) -> None:
@@ -78,8 +76,7 @@ class Attempt:
         self._media_host = media_host
         self._session_id = session_id
         self._version = 0
-        self._early: dict[str, bytes] = {}
-        self._early_agreed: dict[str, offer_answer.Agreed] = {}
+        self._early = EarlyMedia(call.call_id, leg, listener)
 
     # --- its sound
 
@@ -94,20 +91,13 @@ class Attempt:
         )
 
     def keep_early(self, tag: str, headers: tuple[tuple[str, str], ...], body: bytes) -> None:
-        """Keep the description of a provisional response: the answer may come without one of its own."""
-        if body and _is_sdp(headers) and (tag in self._early or len(self._early) < _MOST_EARLY):
-            self._early[tag] = body
+        """Hear what a provisional response describes, and keep it: the answer may come without one of its own."""
+        self._early.keep(tag, headers, body, self._codecs())
 
     def take_answer(self, tag: str, body: bytes) -> None:
-        """Connect the leg as the far end answered; raise ``UnusableSound``.
-
-        A 2xx without a body is answered by the description of its own telephone's provisional response, if there was
-        one (RFC 3264 wants the same one; RFC 3261 section 13.2.1 lets it stand in the first of them only).
-        """
-        agreed = self._early_agreed.get(tag)
-        early = self._early.get(tag) or self._early.get("") or b""
+        """Connect the leg as the far end answered, be it by an early description; raise ``UnusableSound``."""
         try:
-            self._connect(agreed or offer_answer.choose(body or early, self._codecs()))
+            self._connect(self._early.at_answer(tag, body, self._codecs()))
         except (PeerError, MediaError) as problem:
             raise UnusableSound(str(problem)) from problem
 
@@ -125,12 +115,13 @@ class Attempt:
                 session_id=self._session_id,
                 version=self._version + 1,
             )
-            self._connect(answer.agreed)
+            if tag and not self.is_settled:
+                self._early.agree(tag, answer.agreed)
+            else:
+                self._connect(answer.agreed)
         except (PeerError, MediaError) as problem:
             raise UnusableSound(str(problem)) from problem
         self._version += 1
-        if tag and not self.is_settled and (tag in self._early_agreed or len(self._early_agreed) < _MOST_EARLY):
-            self._early_agreed[tag] = answer.agreed
         return answer.body
 
     def describe(self, offer: bytes, tag: str = "") -> bytes:
@@ -141,8 +132,11 @@ class Attempt:
 
     def forget_early(self) -> None:
         """Another trunk is asked: what telephones behind the one before offered means nothing any more."""
-        self._early.clear()
-        self._early_agreed.clear()
+        self._early.forget()
+
+    def end_early(self) -> None:
+        """The call ends: who listened to it before its answer hears nothing more of it."""
+        self._early.end()
 
     def _codecs(self) -> Sequence[Codec]:
         """What we offer: everything we speak, or what the trunk wants, in its order."""
@@ -180,7 +174,3 @@ class Attempt:
         if not self.answered.done():
             self.answered.set_exception(CallFailed(self.call.facts))
             self.answered.exception()  # read once here: nobody may be waiting when the call was given up
-
-
-def _is_sdp(headers: tuple[tuple[str, str], ...]) -> bool:
-    return (header_value(headers, "content-type") or _SDP).partition(";")[0].strip().lower() == _SDP

@@ -234,9 +234,9 @@ class OutgoingCall:
 
     def _heard(self, event: LegEvent) -> None:
         match event:
-            case Digit(key=key) if not self._ended.done():
+            case Digit(key=key) if self.is_up:  # not before the answer, when early sound may be heard already
                 self._key(key, "sound")
-            case NoRtp(seconds=seconds):
+            case NoRtp(seconds=seconds) if self.is_up:
                 log.warning(
                     f"No sound has arrived from the far end for {seconds:.0f} s.", action="no_rtp", call=self.call_id
                 )

@@ -119,7 +119,9 @@ class CallEngine:
     ) -> OutgoingCall:
         facts = facts or CallFacts(call_id=order.call_id, destination=order.destination)
         plan, passage = await self._planning.prepare(order, facts)
-        attempt = await self._opening.attempt(order, facts, passage, may_follow=may_follow, on_moved=on_moved)
+        attempt = await self._opening.attempt(
+            order, facts, passage, listener=self._listener(order), may_follow=may_follow, on_moved=on_moved
+        )
         call = attempt.call
         self._preparing[order.call_id] = attempt
         try:
@@ -254,6 +256,7 @@ class CallEngine:
         """
         if attempt.last_word is None:
             attempt.last_word = asyncio.get_running_loop().call_later(LAST_WORD_S, self._no_word, attempt)
+        attempt.end_early()
         self._sip.core.bye(attempt.handle, self._now(), reason)
         self._sip.pump()
         if self._sip.is_closed:
@@ -303,6 +306,7 @@ class CallEngine:
                 self._progress(facts, "100 Trying")
             case sip_event.Provisional():
                 attempt.rang = attempt.rang or event.code >= 180
+                attempt.leg.signalled_by = event.source[0]
                 attempt.keep_early(event.tag, event.headers, event.body)
                 facts.take_diversions(event.headers)
                 if facts.ringing_at is None and event.code in _RINGING:
@@ -433,6 +437,13 @@ class CallEngine:
                 attempt.call.end(_MEDIA_LOST, reason="SIP;cause=500")
 
     # --- small things
+
+    def _listener(self, order: CallOrder) -> Leg | None:
+        """The leg whose far end hears the call of this order before its answer."""
+        if order.heard_by is None:
+            return None
+        up = (one for one in self._attempts.values() if one.call.is_up)
+        return next((one.leg for one in up if one.call.call_id == order.heard_by), None)
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()

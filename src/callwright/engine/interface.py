@@ -83,6 +83,10 @@ class Recorded:
 class CallOrder(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One call to place. ``caller_id`` is digits, a SIP user or address, or "" (then ``service_name`` is the From
     user). ``trunk`` names the only trunk that may carry it, "" for whichever does.
+
+    ``heard_by`` is the answered call of this engine whose far end hears this one from its first sound on, also before
+    the answer: ringback tones, announcements. It is not heard itself before the answer; from then on both hear each
+    other, until one of them ends. None, or a call that is not up when this one is prepared: nobody hears it.
     """
 
     call_id: CallId
@@ -93,6 +97,7 @@ class CallOrder(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     ring_timeout_s: float = RING_TIMEOUT_S
     max_duration_s: float = MAX_CALL_DURATION_S
     trunk: str = ""
+    heard_by: CallId | None = None
 
 
 @dataclass(slots=True, kw_only=True)

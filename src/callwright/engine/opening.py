@@ -7,7 +7,7 @@ from collections.abc import Callable
 from callwright.engine.attempt import Attempt, MayFollow, OnMoved
 from callwright.engine.call import OutgoingCall
 from callwright.engine.interface import CallFacts, CallOrder, CallProgress
-from callwright.engine.media_client import MediaClient
+from callwright.engine.media_client import Leg, MediaClient
 from callwright.engine.trunks import Passage
 
 
@@ -37,12 +37,15 @@ class Opening:
         facts: CallFacts,
         passage: Passage | None = None,
         *,
+        listener: Leg | None = None,
         may_follow: MayFollow | None = None,
         on_moved: OnMoved | None = None,
     ) -> Attempt:
-        """Open a leg for a call; where there is no room for one its seat on the trunk is given back (OutsideError)."""
+        """Open a leg for a call, on the media worker of who listens to it before its answer; where there is no room for
+        one its seat on the trunk is given back (OutsideError).
+        """
         try:
-            leg = await self._media.open_leg()
+            leg = await self._media.open_leg(beside=listener)
         except BaseException:
             if passage is not None:
                 passage.release()
@@ -62,6 +65,7 @@ class Opening:
             media_host=self._media_host or leg.host,
             # Unique among our sessions, as RFC 8866 section 5.2 wants it: no two live at a time share a port.
             session_id=int(self._clock() * 1000) << 16 | leg.port,
+            listener=listener,
             may_follow=may_follow,
             on_moved=on_moved,
         )

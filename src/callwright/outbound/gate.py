@@ -31,7 +31,7 @@ class Place:
         self.turn_at = turn_at
         self.came_at = came_at
         self.at = slot.at
-        self.called: asyncio.Future[None] | None = None
+        self.called: asyncio.Future[None] | None = None  # while it waits
         self.called_at = 0
 
     def __lt__(self, other: Place) -> bool:
@@ -81,15 +81,14 @@ class Gate:
     async def _called_by_others(self, place: Place) -> None:
         while True:
             place.at = max(place.slot.at, place.turn_at())
-            place.called = self._loop.create_future()
+            called = place.called = self._loop.create_future()
             heappush(self._queues.setdefault(place.slot.service_id, []), place)
             if self._timer is None or place.at < self._looks_at:
                 self.step_aside(place)
             try:
-                await place.called
+                await called
             except asyncio.CancelledError:
-                if place is not self._called:
-                    self._forget(place)
+                self._forget(place)
                 raise
             self._turn = self._now() - place.called_at
             if self._may_leave(place):
@@ -112,22 +111,21 @@ class Gate:
 
     def _call_next(self) -> None:
         """Call whoever may leave next, or look again when it may."""
-        if self._called is not None or not self._queues:
-            return
-        firsts = [queue[0] for queue in self._queues.values()]
-        at, first = min([(max(first.at, self._pacer.may_send_at(first.slot)), first) for first in firsts])
-        now = self._now()
-        if at - now > self._turn:
-            if self._timer is None or self._looks_at != at:
-                self._stop_timer()
-                self._looks_at = at
-                self._timer = self._loop.call_at((at + 1) / SECOND, self._look_again)
-            return
-        self._stop_timer()
-        self._forget(first)
-        self._called, first.called_at = first, now
-        assert first.called is not None, "who waits can be called"
-        first.called.set_result(None)
+        while self._called is None and self._queues:
+            firsts = [queue[0] for queue in self._queues.values()]
+            at, first = min([(max(first.at, self._pacer.may_send_at(first.slot)), first) for first in firsts])
+            now = self._now()
+            if at - now > self._turn:
+                if self._timer is None or self._looks_at != at:
+                    self._stop_timer()
+                    self._looks_at = at
+                    self._timer = self._loop.call_at((at + 1) / SECOND, self._look_again)
+                return
+            self._stop_timer()
+            called = self._forget(first)
+            if called is not None and not called.done():  # it was not cancelled in this turn of the event loop
+                self._called, first.called_at = first, now
+                called.set_result(None)
 
     def _look_again(self) -> None:
         self._timer = None
@@ -138,15 +136,19 @@ class Gate:
             self._timer.cancel()
             self._timer = None
 
-    def _forget(self, place: Place) -> None:
-        queue = self._queues[place.slot.service_id]
-        if queue[0] is place:
-            heappop(queue)
-        else:
-            queue.remove(place)
-            heapify(queue)
-        if not queue:
-            del self._queues[place.slot.service_id]
+    def _forget(self, place: Place) -> asyncio.Future[None] | None:
+        """Take a start that waits, if it still does, out of its queue; return by what it is called."""
+        called, place.called = place.called, None
+        if called is not None:
+            queue = self._queues[place.slot.service_id]
+            if queue[0] is place:
+                heappop(queue)
+            else:
+                queue.remove(place)
+                heapify(queue)
+            if not queue:
+                del self._queues[place.slot.service_id]
+        return called
 
     def _now(self) -> int:
         return int(self._loop.time() * SECOND)

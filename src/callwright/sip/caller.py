@@ -209,6 +209,7 @@ class Caller:
                 reason=clean(response.reason),
                 body=response.body,
                 headers=clean_pairs(response.headers),
+                source=source,
                 tag=clean(tag),
             )
         )

@@ -37,7 +37,9 @@ class Trying(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Provisional(msgspec.Struct, frozen=True, kw_only=True):
-    """101 to 199, perhaps with early media in the body. ``tag`` tells forks apart (the To tag)."""
+    """101 to 199, perhaps with early media in the body. ``tag`` tells forks apart (the To tag); ``source`` is where it
+    came from.
+    """
 
     handle: str
     at: float
@@ -45,6 +47,7 @@ class Provisional(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     body: bytes
     headers: Pairs
+    source: tuple[str, int]
     tag: str
 
 

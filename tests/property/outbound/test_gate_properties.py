@@ -33,7 +33,7 @@ comings = st.builds(
     service_id=st.integers(1, 3).map(ServiceId),
     late_s=st.one_of(st.just(-0.05), st.floats(-0.1, 1.5)),
     turn_at_s=st.one_of(st.just(0.0), st.floats(0.0, 4.0)),
-    cancelled_s=st.one_of(st.none(), st.none(), st.floats(-0.1, 1.5)),
+    cancelled_s=st.one_of(st.none(), st.none(), st.sampled_from([0.0, 1e-6]), st.floats(-0.1, 1.5)),
     busy_s=st.one_of(st.just(0.0), st.floats(0.0, 0.3)),
 )
 

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 from collections.abc import Awaitable, Callable
 
+import pytest
 from tests.support.virtual_time import VirtualTimeLoop, run_virtual
 
 from callwright.outbound.gate import Gate
@@ -22,6 +23,8 @@ class Scene:
             self.pacer.set_service(service_id, limits)
         self.gate = Gate(self.pacer)
         self.loop = asyncio.get_running_loop()
+        self.faults: list[dict[str, object]] = []
+        self.loop.set_exception_handler(lambda _, fault: self.faults.append(fault))
         self.left: list[tuple[str, float]] = []
         self.asked: dict[str, int] = {}
 
@@ -61,6 +64,7 @@ def scene(
     async def run() -> Scene:
         made = Scene(max_cps, services)
         await play(made)
+        assert not made.faults
         return made
 
     return run_virtual(run())
@@ -100,12 +104,12 @@ def test_one_that_is_cancelled_while_it_waits_makes_way() -> None:
     assert scene(play).left == [("0", 0.0), ("2", 0.2)]
 
 
-def test_one_that_is_cancelled_when_it_has_just_been_called_makes_way() -> None:
+@pytest.mark.parametrize("before_or_after_s", [-1e-10, 1e-10])
+def test_one_that_is_cancelled_in_the_turn_in_which_it_is_called_makes_way(before_or_after_s: float) -> None:
     async def play(s: Scene) -> None:
         slots = s.slots(A, A, A)
         tasks = [asyncio.ensure_future(s.leave(str(n), slot)) for n, slot in enumerate(slots)]
-        just_after = 1e-10  # in the same turn of the event loop
-        s.loop.call_at((slots[1].at + 1) / SECOND + just_after, tasks[1].cancel)
+        s.loop.call_at((slots[1].at + 1) / SECOND + before_or_after_s, tasks[1].cancel)
         ended = await asyncio.gather(*tasks, return_exceptions=True)
         assert isinstance(ended[1], asyncio.CancelledError)
 
