@@ -123,13 +123,16 @@ def on_the_air(
     timers: Timers | None = None,
     host: str = "127.0.0.1",
     media_host: str = "",
+    media_workers: int = 1,
     new_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop,
 ) -> Iterator[Air]:
     """Open an engine; at the end it is closed and must leave nothing behind."""
     routes = PasswordRoutes()
     with asyncio.Runner(loop_factory=new_loop) as runner:
         stack = AsyncExitStack()
-        opening = real_engine(routes=routes, timers=timers, host=host, media_host=media_host)
+        opening = real_engine(
+            routes=routes, timers=timers, host=host, media_host=media_host, media_workers=media_workers
+        )
         real = runner.run(stack.enter_async_context(opening))
         try:
             yield Air(runner, real, routes)

@@ -77,6 +77,7 @@ async def real_engine(
     names: Names | None = None,
     tls: TlsSettings | None = None,
     advertised: str = "",
+    media_workers: int = 1,
 ) -> AsyncIterator[RealEngine]:
     """Open an engine on free ports and close it with everything it started; nothing of it may be left then."""
     progress: list[CallProgress] = []
@@ -93,7 +94,7 @@ async def real_engine(
         tls=tls,
     )
     try:
-        media = await MediaClient.start(host=host, port_range=rtp_ports)
+        media = await MediaClient.start(host=host, port_range=rtp_ports, workers=media_workers)
         try:
             lines = Trunks(sip=sip, chance=random.random)
             engine = CallEngine(

@@ -90,6 +90,10 @@ class _Place:
     def load(self) -> int:
         return len(self.legs) + len(self.waiting)
 
+    @property
+    def answers(self) -> bool:
+        return self.process is not None and self.process.answers
+
     def next_waiting(self) -> asyncio.Future[wire.LegOpened] | None:
         """Take out who has waited longest for a leg, and still does."""
         while self.waiting:
@@ -169,7 +173,7 @@ class MediaClient:
         `MediaError` when there is no port or worker for it.
         """
         place = self._best_place(beside)
-        if place is not None and place.ready:
+        if place is not None and place.ready and place.answers:  # else the call would ring somebody, and have no sound
             leg = self._take(place, place.ready.popleft())
             self._restock(place)
             return leg
@@ -218,7 +222,7 @@ class MediaClient:
             running = [place for place in running if place.legs.get(beside.id) is beside]
             if not running:
                 raise MediaError("the leg to open another one beside is over")
-        return min(running, key=lambda place: place.load) if running else None
+        return min(running, key=lambda place: (not place.answers, place.load), default=None)
 
     def _take(self, place: _Place, opened: wire.LegOpened) -> Leg:
         assert place.process is not None

@@ -29,6 +29,7 @@ T = TypeVar("T")
 _CLOSE_TIMEOUT_S = 10.0
 _MAX_TONE_MS = 600_000
 _MAX_SOUNDS = 1_000
+_LONGEST_HOST = 64
 _MAX_PORT = 65_535
 _CODECS = tuple(codec.name for codec in SPOKEN)
 
@@ -155,10 +156,10 @@ class Leg:
         if not 0 <= port <= _MAX_PORT:
             raise MediaError(f"the far end's media port {port} is not a port")
         try:
-            version = _ip_version(host)
+            version, host = _read_address(host)
         except ValueError as error:
             raise MediaError(f"the far end's media address {host!r} is not an IP address of one machine") from error
-        if version != _ip_version(self.host):
+        if version != _read_address(self.host)[0]:
             raise MediaError(f"the far end's media address {host} and ours, {self.host}, are of different IP versions")
         self._tell(
             wire.ConnectLeg(
@@ -381,11 +382,14 @@ def _fail(future: asyncio.Future[T] | None, error: MediaError) -> None:
 
 
 @lru_cache(maxsize=1024)
-def _ip_version(host: str) -> int:
+def _read_address(host: str) -> tuple[int, str]:
+    """Return the IP version of a host and its one spelling, in which the worker is told who speaks (RFC 5952)."""
     address = ipaddress.ip_address(host)
     if address.is_multicast or host == "255.255.255.255":
         raise ValueError("sound for one far end is not for everybody")
-    return address.version
+    if len(host) > _LONGEST_HOST:
+        raise ValueError("its zone is longer than the name of any interface")
+    return address.version, str(address)
 
 
 def _checked_path(path: str) -> str:

@@ -22,6 +22,8 @@ log = structlog.get_logger()
 _START_TIMEOUT_S = 30.0
 _END_TIMEOUT_S = 8.0
 _BEAT_S = 1.0
+_SLOW_AFTER = 2
+"""So many questions unanswered, and calls that may wait for another worker, or a word of this one, do."""
 # Each write costs both sides more than what it tells: how long after one the next waits.
 _GATHER_S = 0.01  # half a tick: nothing is heard or seen of it
 _GATHER_AWAITED_S = 0.002  # when a call waits for the answer
@@ -90,6 +92,11 @@ class WorkerProcess(asyncio.Protocol):
         """The process id."""
         assert self._process is not None
         return self._process.pid
+
+    @property
+    def answers(self) -> bool:
+        """Whether it has said anything in the last two seconds: it may be hung otherwise."""
+        return self._unanswered < _SLOW_AFTER
 
     def tell(self, *commands: wire.Command, awaited: bool = False) -> None:
         """Send commands; those of one turn of the event loop travel together, under load those of some turns.

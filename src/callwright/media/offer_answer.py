@@ -63,6 +63,7 @@ def _direction(*, sends: bool, receives: bool) -> Direction:
 _MIRRORED = {one: _direction(sends=one.receives, receives=one.sends) for one in Direction}
 _TELLING = {"rtpmap", "ptime", "maxptime", *(direction.value for direction in Direction)}
 """The attributes that say something of the sound."""
+_MOST_WORDS = 64
 
 
 class Agreed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -202,7 +203,9 @@ class _Terms(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 def _agree(media: sdp.Media, codecs: Sequence[Codec]) -> Agreed:
     telling = tuple(attribute for attribute in media.attributes if attribute[0] in _TELLING)
-    terms = _terms(media.formats, telling, tuple(codecs))
+    # Who says more than telephones do is asked each time: what is kept must not grow with it.
+    find = _terms if len(media.formats) + len(telling) <= _MOST_WORDS else _terms.__wrapped__
+    terms = find(media.formats, telling, tuple(codecs))
     if terms.codec is None:
         names = _format_names(media.formats, telling)
         theirs = ", ".join(names[f][0] if f in names else f for f in media.formats) or "nothing"
@@ -269,4 +272,4 @@ def _ptime(attributes: _Attributes) -> int:
 
 def _milliseconds(attributes: _Attributes, wanted: str) -> int | None:
     text = next((value for name, value in attributes if name == wanted), "").partition(".")[0]
-    return int(text) if text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= 200 else None
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 6 and 1 <= int(text) <= 200 else None

@@ -23,9 +23,6 @@ BATCH = 2048
 DATAGRAM_BYTES = 1536
 _MOST_SOCKETS = 65_536
 _ADDRESS_BYTES = 32
-_ARRIVAL_TIMES = 35
-"""SO_TIMESTAMPNS of Linux, which the socket module does not name."""
-
 _INET, _INET6 = (family.to_bytes(2, sys.byteorder) for family in (socket.AF_INET, socket.AF_INET6))
 
 Packet = memoryview | bytes
@@ -53,9 +50,6 @@ class Loops(Protocol):
     lengths: rtp.Ints
     stamps: Floats
     """Arrival times in epoch seconds, 0 for an unknown one."""
-
-    def prepare(self, sock: socket.socket) -> None:
-        """Make a new RTP socket ready."""
 
     def latch(self, row: int, sock: socket.socket) -> None:
         """Read this socket, which hears its one source only, at every look."""
@@ -97,9 +91,6 @@ class PythonLoops(_Arrays):
         self._views = [memoryview(row) for row in self.buffer]
         self._latched: dict[int, tuple[int, socket.socket]] = {}
         self._senders: list[tuple[socket.socket, Target | None] | None] = [None] * capacity
-
-    def prepare(self, sock: socket.socket) -> None:
-        return
 
     def latch(self, row: int, sock: socket.socket) -> None:
         self._latched[sock.fileno()] = (row, sock)
@@ -172,9 +163,6 @@ class HelperLoops(_Arrays):
             ctypes.byref(self._other_count),
         ]
         self._aimed = [_at(self._socket_of), _at(self._addresses), _at(self._address_bytes)]
-
-    def prepare(self, sock: socket.socket) -> None:
-        sock.setsockopt(socket.SOL_SOCKET, _ARRIVAL_TIMES, 1)
 
     def latch(self, row: int, sock: socket.socket) -> None:
         if sock.fileno() < _MOST_SOCKETS:

@@ -26,9 +26,9 @@ LEARN_S = 5.0
 SILENT_S, STRANGE_SILENT_S = 1.0, 3.0
 HALTED_S = 0.1
 """A source so new that it was not seen to stay gives way as soon as it halts."""
-STAYS_PACKETS = 5
-"""Of a source that only holds the place, so many packets are read among those of all others: a tenth of a second, in
-which anyone better who speaks is heard.
+STAYS_PACKETS, STAYS_S = 5, 0.08
+"""Of a source that only holds the place, so many packets are read among those of all others, and for so long however
+fast he sends: anyone better who speaks is heard meanwhile.
 """
 _MOST_SOURCES = 8
 _MAX_STEP = 5
@@ -65,6 +65,7 @@ class Probation:
     _stays: bool = False
     _keeps_right: bool = False
     _heard_at: float = 0.0
+    _heard_since: float = 0.0
     _stream: _Stream | None = None
     _candidates: dict[Address, _Stream] = field(default_factory=dict)
 
@@ -105,13 +106,15 @@ class Probation:
             return Verdict.IGNORE
         self._keeps_right |= source == self.negotiated
         assert self._stream is not None
-        if source != self.negotiated and self._stream.packets < STAYS_PACKETS:
+        if source != self.negotiated and (self._stream.packets < STAYS_PACKETS or now - self._heard_since < STAYS_S):
             return Verdict.TAKE
         self._stays = True
         return Verdict.LOCK
 
     def _hear(self, packet: Packet, now: float) -> None:
         packets = 0 if self._stream is None else self._stream.packets
+        if packets == 0:
+            self._heard_since = now
         self._heard_at, self._stream = now, _Stream(packet.ssrc, packet.sequence, packets + 1)
 
     def _grade(self, source: Address) -> int:

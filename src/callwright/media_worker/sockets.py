@@ -12,11 +12,13 @@ import numpy as np
 from callwright.media import rtp
 from callwright.media_worker.leg import Leg
 from callwright.media_worker.loops import DATAGRAM_BYTES, Floats, Loops
-from callwright.media_worker.ports import disconnect
+from callwright.media_worker.ports import disconnect, drop_older
 from callwright.media_worker.probation import Verdict
 
 _RTCP_BYTES = 1500
 _BACKLOG = 256
+_FRESH_S = 0.5
+"""Sound may overtake the answer that says where it comes from, but not by more."""
 _NEWCOMERS = 8
 """So many legs whose source is not known yet are looked at in a reading: each takes as long as ten others."""
 
@@ -47,11 +49,13 @@ class Sockets:
         self._locked: dict[int, Leg] = {}
         self._rtcp: dict[int, Leg] = {}
 
-    def listen(self, leg: Leg) -> None:
-        """Start reading a leg's sockets, or follow its new negotiated address."""
+    def listen(self, leg: Leg, wall: float) -> None:
+        """Start reading a leg's sockets, or follow its new negotiated address; `wall` is the epoch time. What came long
+        before is not of this call: its port was open in advance, and others may have gone on sending to it.
+        """
         fd = leg.sockets.rtp.fileno()
         if fd not in self._open and fd not in self._locked:
-            self._loops.prepare(leg.sockets.rtp)
+            drop_older(leg.sockets.rtp, wall - _FRESH_S)
             self._epoll.register(fd, select.EPOLLIN)
             self._epoll.register(leg.sockets.rtcp.fileno(), select.EPOLLIN)
             self._open[fd] = leg

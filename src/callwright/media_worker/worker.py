@@ -377,7 +377,7 @@ class Worker:
         self._playout.set_stream(
             leg.row, coding=coding, payload_type=command.payload, sending=command.send and reachable
         )
-        self._sockets.listen(leg)
+        self._sockets.listen(leg, now + self._to_wall)
         leg.player.set_stream(coding, events=leg.dtmf_payload is not None)
         leg.tone_keys = command.tone_keys
         self._attend(leg)

@@ -15,6 +15,7 @@ import pytest
 from callwright.media.helper import HELPER
 from callwright.media.rtp import U8
 from callwright.media_worker.loops import HelperLoops, Loops, PythonLoops
+from callwright.media_worker.ports import tell_arrivals
 
 ROWS = 6
 
@@ -37,7 +38,7 @@ class Bench:
                 each.bind((self.host, 0))
                 each.settimeout(5)
             one.setblocking(False)
-            self.loops.prepare(one)
+            tell_arrivals(one)
             self.epoll.register(one, select.EPOLLIN)
             self.ours.append(one)
             self.theirs.append(other)

@@ -11,13 +11,15 @@ from itertools import pairwise
 
 import pytest
 from tests.support.media_line import run
+from tests.support.rtp_peer import RtpPeer
 
 from callwright.engine.interface import Silence
-from callwright.engine.media_client import MediaClient, MediaError, MediaLost
+from callwright.engine.media_client import MediaClient, MediaError, MediaLost, _Place
 from callwright.engine.media_process import WorkerProcess
 from callwright.media.codec import PCMA
 
 DEADLINE_S = 20.0
+QUIET = b"\xd5" * 160
 
 
 @asynccontextmanager
@@ -30,6 +32,13 @@ async def workers(ports: tuple[int, int] = (26000, 26999), *, number: int = 1) -
         for pid in client.pids:
             os.kill(pid, signal.SIGCONT)
         await client.close()
+
+
+def say_nothing(place: _Place) -> None:
+    """Stop a worker, as if that had been two seconds ago."""
+    assert place.process is not None
+    os.kill(place.process.pid, signal.SIGSTOP)
+    place.process._unanswered = 2
 
 
 def test_a_call_gets_its_leg_while_the_worker_does_something_else() -> None:
@@ -136,6 +145,34 @@ def test_legs_of_a_dead_worker_are_not_given_to_calls() -> None:
     run(work)
 
 
+def test_calls_get_no_leg_of_a_worker_that_says_nothing_but_of_one_that_does() -> None:
+    async def work() -> None:
+        async with workers(number=2) as client:
+            hung, well = client._places
+            say_nothing(hung)
+            for _ in range(10):
+                await client.open_leg()
+            assert len(well.legs) == 10
+
+    run(work)
+
+
+def test_a_leg_opened_in_advance_by_a_worker_that_says_nothing_waits_for_its_word() -> None:
+    async def work() -> None:
+        async with workers() as client:
+            (place,) = client._places
+            say_nothing(place)
+            waiting = asyncio.create_task(client.open_leg())
+            await asyncio.sleep(0)
+            assert place.ready
+            assert not waiting.done()
+            os.kill(client.pids[0], signal.SIGCONT)
+            await waiting
+            assert place.answers
+
+    run(work)
+
+
 def test_a_call_that_waits_for_a_leg_of_a_worker_that_dies_is_told() -> None:
     async def work() -> None:
         async with workers((26000, 26007)) as client:
@@ -146,6 +183,35 @@ def test_a_call_that_waits_for_a_leg_of_a_worker_that_dies_is_told() -> None:
             with pytest.raises(MediaLost):
                 await waiting
             await client.open_leg()
+
+    run(work)
+
+
+def test_what_came_to_a_port_before_its_call_is_not_taken_for_sound_of_the_call() -> None:
+    async def work() -> None:
+        async with workers() as client:
+            gone, behind_nat = await RtpPeer.open(host="127.0.0.2"), await RtpPeer.open(host="127.0.0.3")
+            first = await client.open_leg()
+            (place,) = client._places
+            port = place.ready[0].port
+            gone.target = behind_nat.target = (first.host, port)
+            for _ in range(40):
+                gone.send_sound(QUIET)
+            first.connect(remote=("127.0.0.1", 9), codec=PCMA, dtmf_payload=101)
+            await first.play([Silence(ms=700)])
+            leg = await client.open_leg()
+            assert leg.port == port
+            leg.connect(remote=("127.0.0.9", 9), codec=PCMA, dtmf_payload=101)
+            await leg.play([Silence(ms=20)])
+            for _ in range(5):
+                behind_nat.send_sound(QUIET)
+            await behind_nat.until(lambda heard: len(heard) > 0)
+            stats = await leg.close()
+            assert (stats.remote_host, stats.remote_port) == behind_nat.address
+            assert stats.packets_received == 3  # all but those it was not believed at yet
+            assert not gone.heard
+            gone.close()
+            behind_nat.close()
 
     run(work)
 

@@ -12,6 +12,7 @@ from callwright.engine.attempt import Attempt, UnusableSound
 from callwright.engine.call import OutgoingCall
 from callwright.engine.interface import CallFacts, CallFailed, CallOrder
 from callwright.engine.media_client import Leg
+from callwright.media.offer_answer import Direction
 from callwright.values.destination import parse_destination
 from callwright.values.ids import CallId
 from callwright.values.outcome import failed_outcome
@@ -82,7 +83,8 @@ def test_an_answer_with_a_body_is_taken_whatever_came_before() -> None:
     async def story(attempt: Attempt, leg: StubLeg) -> None:
         attempt.keep_early("bob", SDP_TYPE, sdp(4000))
         attempt.take_answer("bob", sdp(5000, payload=0))
-        assert [to["remote"] for to in leg.connected] == [("192.0.2.9", 5000)]
+        assert leg.connected[-1]["remote"] == ("192.0.2.9", 5000)
+        assert leg.connected[-1]["direction"] is Direction.SENDRECV
         assert attempt.call.facts.codec == "PCMU"
 
     with_attempt(story)
@@ -96,7 +98,8 @@ def test_an_answer_without_a_body_takes_the_early_one_of_its_own_telephone(early
         attempt.keep_early(early_tag, SDP_TYPE, b"")
         attempt.keep_early(early_tag, (("c", "text/plain"),), b"ringing now")
         attempt.take_answer(tag, b"")
-        assert [to["remote"] for to in leg.connected] == [("192.0.2.9", 4000)]
+        assert leg.connected[-1]["remote"] == ("192.0.2.9", 4000)
+        assert leg.connected[-1]["direction"] is Direction.SENDRECV
 
     with_attempt(story)
 
@@ -119,7 +122,7 @@ def test_another_telephone_s_early_sound_is_no_answer() -> None:
         attempt.keep_early("carol", SDP_TYPE, sdp(6000))
         with pytest.raises(UnusableSound):
             attempt.take_answer("bob", b"")
-        assert leg.connected == []
+        assert attempt.call.facts.codec == ""
 
     with_attempt(story)
 

@@ -8,15 +8,16 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from callwright.engine.media_client import Leg, LegStats
-from callwright.engine.media_leg import Interrupted
+from callwright.engine.media_leg import Interrupted, MediaError
 from callwright.media import protocol as wire
+from callwright.media.codec import PCMA
 from callwright.media.sounds import Silence
 
 
-def with_leg(story: Callable[[Leg, list[wire.Command]], Awaitable[None]]) -> None:
+def with_leg(story: Callable[[Leg, list[wire.Command]], Awaitable[None]], *, host: str = "127.0.0.1") -> None:
     async def main() -> None:
         told: list[wire.Command] = []
-        await story(Leg(7, told.append, "127.0.0.1", 20_000), told)
+        await story(Leg(7, told.append, host, 20_000), told)
 
     asyncio.run(main())
 
@@ -52,3 +53,15 @@ def test_a_leg_is_closed_once_for_callbacks_and_for_who_awaits_it() -> None:
         assert told == [wire.CloseLeg(leg=7)]
 
     with_leg(story)
+
+
+def test_the_worker_is_told_an_address_in_the_spelling_in_which_the_kernel_tells_who_speaks() -> None:
+    async def story(leg: Leg, told: list[wire.Command]) -> None:
+        leg.connect(remote=("2001:DB8:0:0:0::0007", 4000), codec=PCMA, dtmf_payload=None)
+        assert [command.host for command in told if isinstance(command, wire.ConnectLeg)] == ["2001:db8::7"]
+        for host in ("ff02::1", "fe80::1%" + "x" * 1000, "192.0.2.1"):
+            with pytest.raises(MediaError):
+                leg.connect(remote=(host, 4000), codec=PCMA, dtmf_payload=None)
+        assert len(told) == 1
+
+    with_leg(story, host="2001:db8::1")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from callwright.media import sdp
+from callwright.media import offer_answer, sdp
 from callwright.media.codec import G722, L16, PCMA, PCMU, Codec
 from callwright.media.offer_answer import Agreed, Direction, NothingInCommon, answer, choose, codecs_named, offer
 
@@ -127,9 +127,22 @@ def test_the_answered_direction_is_narrowed_by_both_sides(theirs: str, wanted: D
     assert sdp.parse(reply.body).media[0].attribute(replied) == ""
 
 
-@pytest.mark.parametrize(("text", "ptime"), [("30", 30), ("20.0", 20), ("", 20), ("x", 20), ("0", 20), ("9999999", 20)])
+@pytest.mark.parametrize(
+    ("text", "ptime"),
+    [("30", 30), ("20.0", 20), ("", 20), ("x", 20), ("0", 20), ("9999999", 20), ("00010000", 20), ("0" * 5000, 20)],
+    ids=lambda value: str(value)[:10],
+)
 def test_the_peers_packet_length_is_noted_when_it_makes_sense(text: str, ptime: int) -> None:
     assert choose(described("m=audio 4000 RTP/AVP 8", f"a=ptime:{text}")).ptime_ms == ptime
+
+
+def test_who_says_more_than_telephones_do_is_understood_and_not_kept() -> None:
+    offer_answer._terms.cache_clear()
+    many = [f"a=rtpmap:{number} x/8000" for number in range(20, 120)]
+    for length in range(50):
+        told = choose(described("m=audio 4000 RTP/AVP 8", f"a=ptime:{10 + length}", *many))
+        assert (told.codec, told.ptime_ms) == (PCMA, 10 + length)
+    assert offer_answer._terms.cache_info().currsize == 0
 
 
 @pytest.mark.parametrize(("lines", "ptime"), [(("a=maxptime:10",), 10), (("a=ptime:60", "a=maxptime:40"), 40)])

@@ -10,6 +10,7 @@ from callwright.media_worker.probation import (
     PACKETS,
     SILENT_S,
     STAYS_PACKETS,
+    STAYS_S,
     STRANGE_SILENT_S,
     Address,
     Probation,
@@ -34,7 +35,7 @@ def fresh(signalled_by: str = "") -> Probation:
 
 def verdicts(*heard: tuple[Address, Packet]) -> list[Verdict]:
     probation = fresh()
-    return [probation.judge(source, each, 0.0) for source, each in heard]
+    return [probation.judge(source, each, nth * TICK_S) for nth, (source, each) in enumerate(heard)]
 
 
 @dataclass
@@ -88,6 +89,19 @@ def test_another_source_is_believed_after_three_packets_of_one_stream() -> None:
 
 def test_a_lost_packet_does_not_matter() -> None:
     assert verdicts((NAT, packet(1)), (NAT, packet(3)), (NAT, packet(4)))[-1] is Verdict.TAKE
+
+
+def test_a_stranger_who_sends_fast_does_not_keep_better_sources_from_being_heard_sooner_than_a_slow_one() -> None:
+    probation = fresh()
+    told = [probation.judge(STRANGER, packet(number), STAYS_S * number / 400) for number in range(400)]
+    assert Verdict.LOCK not in told
+    assert probation.judge(STRANGER, packet(400), STAYS_S) is Verdict.TAKE
+    assert probation.judge(STRANGER, packet(401), STAYS_S + TICK_S) is Verdict.LOCK
+    probation.look(STAYS_S + TICK_S, 1, 401)
+    # The same when somebody better is looked for.
+    told = [probation.judge(STRANGER, packet(402 + number), 1.0 + STAYS_S * number / 400) for number in range(400)]
+    assert Verdict.LOCK not in told
+    assert probation.judge(NEGOTIATED, packet(1, ssrc=2), 1.0 + STAYS_S) is Verdict.LOCK
 
 
 def test_packets_that_do_not_follow_each_other_are_no_stream() -> None:
