@@ -30,6 +30,7 @@ from callwright.apps.rest.media_store import MediaStore
 from callwright.apps.rest.stage import SpokenSeconds, Stage
 from callwright.apps.rest.webhook import PageClient
 from callwright.db.database import Database
+from callwright.db.errors import DatabaseUnavailable
 from callwright.engine.interface import MAX_CALL_DURATION_S, Call, CallFacts, CallFailed, CallOrder, Engine
 from callwright.engine.redirects import where_led
 from callwright.records import ledger
@@ -46,6 +47,7 @@ logger = structlog.get_logger()
 T = TypeVar("T")
 
 FINAL_PAGE_WHEN_CANCELLED_S = 5.0  # a node that stops does not wait longer for a final page
+END_AGAIN_AFTER_S = (0.2, 1.0, 3.0)  # how a call ended is known here only: a commit that fails once may not lose it
 
 
 def _nothing_to_settle(c: Connection, result: InstanceResult) -> None:
@@ -319,17 +321,33 @@ class _Instance:
         page = self._order.service.final_page
         if page is None or not page.url:
             stopped_at = self._around.clock()
-            await self._around.database.write(lambda c: self._close_both(c, outcome, stopped_at), brief=True)
+            await self._write_end(lambda c: self._close_both(c, outcome, stopped_at))
         else:
-            if await self._around.database.write(lambda c: self._close_before_final_page(c, outcome), brief=True):
+            if await self._write_end(lambda c: self._close_before_final_page(c, outcome)):
                 await self._ask_final(page, outcome)
             stopped_at = self._around.clock()
-            await self._around.database.write(lambda c: self._close_instance(c, outcome, stopped_at), brief=True)
+            await self._write_end(lambda c: self._close_instance(c, outcome, stopped_at))
         self._stop_name = rest_log_name(stopped_at, self._order.instance_id)
         self._journal.tell(EventKind.ENDED, f"{self._return_code} ({return_codes.MEANINGS[self._return_code]})")
         if not self._application.has_notified:
             await self._leave()
         return outcome
+
+    async def _write_end(self, fn: Callable[[Connection], T]) -> T:
+        """Write a part of the end; it changes nothing when it is on the disk already although that was told to fail."""
+        for again_in_s in END_AGAIN_AFTER_S:
+            try:
+                return await self._around.database.write(fn, brief=True)
+            except DatabaseUnavailable as failure:
+                logger.warning(
+                    "The end of an instance could not be written; trying again",
+                    action="end_not_written",
+                    instance=self._order.instance_id,
+                    again_in_s=again_in_s,
+                    reason=str(failure),
+                )
+            await asyncio.sleep(again_in_s)
+        return await self._around.database.write(fn, brief=True)
 
     def _outcome(self) -> Outcome:
         """How the call ended; when the engine was interrupted before it could say, what is known of it."""

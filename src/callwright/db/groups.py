@@ -98,7 +98,10 @@ class Group:
             if not raw.in_transaction:  # some failures, such as a full disk, end the transaction by themselves
                 raise
             write.error = error
-            if failure := unavailable(error):
+            failure: Exception | None = unavailable(error)
+            if isinstance(error, StopIteration):
+                failure = InternalError("a write raised StopIteration, which a future cannot pass on")
+            if failure is not None:
                 failure.__cause__ = error
                 write.error = failure
             if self._fresh:

@@ -166,10 +166,12 @@ class Writer:
 
     def _run(self) -> None:
         watched: _Turn | None = None
+        patient_until = 0.0
         while self._at_work or not self._closed:
             group: Group | None
             try:
-                job = self._jobs.get(timeout=None if watched is None else PATIENCE_S)
+                patience = None if watched is None else max(0.0, patient_until - time.monotonic())
+                job = self._jobs.get(timeout=patience)
             except Empty:
                 group = self._instead_of(watched)
             else:
@@ -182,7 +184,8 @@ class Writer:
                         group = job
             while group is not None:
                 group = self._work(group)
-            watched = self._turn
+            if watched is not self._turn:
+                watched, patient_until = self._turn, time.monotonic() + PATIENCE_S
         if self._connection is not None:
             self._connection.close()
 

@@ -91,13 +91,16 @@ class Attempt:
         )
 
     def keep_early(self, tag: str, headers: tuple[tuple[str, str], ...], body: bytes) -> None:
-        """Hear what a provisional response describes, and keep it: the answer may come without one of its own."""
+        """Let whoever listens hear what a provisional response describes, and keep it: the answer may come without one
+        of its own.
+        """
         self._early.keep(tag, headers, body, self._codecs())
 
     def take_answer(self, tag: str, body: bytes) -> None:
         """Connect the leg as the far end answered, be it by an early description; raise ``UnusableSound``."""
         try:
             self._connect(self._early.at_answer(tag, body, self._codecs()))
+            self._early.join()  # there may have been no early sound
         except (PeerError, MediaError) as problem:
             raise UnusableSound(str(problem)) from problem
 
@@ -131,7 +134,7 @@ class Attempt:
         return self.take_offer(offer, tag) if offer else self.offer()
 
     def forget_early(self) -> None:
-        """Another trunk is asked: what telephones behind the one before offered means nothing any more."""
+        """It failed there: what the telephones of that place offered means nothing any more."""
         self._early.forget()
 
     def end_early(self) -> None:

@@ -216,7 +216,6 @@ class CallEngine:
         life would cancel it there.
         """
         self._attempts.pop(attempt.handle, None)
-        attempt.forget_early()
         self._progress(attempt.call.facts, f"{event.code} {event.reason}", why)
         plan, invite = self._sip.core.named(plan, attempt.offer())
         self._send_invite(attempt, plan)
@@ -365,6 +364,7 @@ class CallEngine:
         """Go on by the next trunk or to where a redirection leads, else the call is over."""
         facts, is_given_up = attempt.call.facts, self._is_given_up(attempt)
         facts.take_diversions(event.headers)
+        attempt.forget_early()
         plan = self._planning.by_next_trunk(attempt, event, is_given_up=is_given_up)
         if plan is not None:
             self._move(attempt, plan, event, f"trunk {facts.trunk} could not carry the call")

@@ -370,6 +370,8 @@ class Worker:
             leg.probation.negotiate(remote)
             self._sockets.open_up(leg)
         leg.probation.learn(now)
+        if leg.probation.wants_a_look(now):
+            self._look_around(leg)
         leg.dtmf_payload = command.dtmf_payload
         self._set_packet_length(leg, packet_ms(command.ptime_ms), FRAME_OCTETS[coding])
         self._reception.set_stream(leg.row, coding=coding, payload_type=command.payload, event_types=leg.event_types())

@@ -11,6 +11,7 @@ are ended.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ MIN_ROUND_S = 0.02  # under load, many wake-ups share one round
 ROUNDS_SAVED = 5  # a dispatcher that was idle goes round at once, so many times
 CLAIMED_BRIEFLY = 30  # a claim of so few is no more work than an instance's other writes
 LOOK_UP_AT_ONCE = 10  # so few claimed starts are looked up where they are claimed: it saves the way to another thread
+END_WITHIN_S = 60.0  # what an instance may take to end when it is told to
 CLOCK_STEP_S = 0.1  # the wall clock fell behind by more than slewing explains
 
 _log = structlog.get_logger()
@@ -126,9 +128,8 @@ class Dispatcher:
         Return False when no instance of this name runs here (any more), or nobody was dialled for it yet.
         """
         launch, task = self._live.get(instance_id, (None, None))
-        if launch is None or task is None or not launch.stamped or launch.ending:
+        if launch is None or task is None or not launch.hang_up():
             return False
-        launch.ending = True  # a second hang-up must not break into the end of the first
         _log.warning("The operator hangs up a call", action="operator_hangs_up", instance=instance_id)
         task.cancel()
         return True
@@ -163,9 +164,15 @@ class Dispatcher:
                 await self._stopped.wait()
         except TimeoutError:
             _log.warning("Ending calls that are still up", action="drain_limit", running=len(self._live))
+            await self._end_all()
+
+    async def _end_all(self) -> None:
+        while not self._stopped.is_set():
             for _, task in list(self._live.values()):
                 task.cancel()
-            await self._stopped.wait()
+            with contextlib.suppress(TimeoutError):  # what cannot be written is left to the next start's recovery
+                async with asyncio.timeout(END_WITHIN_S):
+                    await self._stopped.wait()
 
     async def _round(self, instances: asyncio.TaskGroup) -> None:
         if asyncio.get_running_loop().time() >= self._poll_at:
@@ -300,7 +307,6 @@ class Dispatcher:
                 destination=leaving.destination,
                 instance_id=instance_id,
                 call_id=self._identifiers.call(instance_id),
-                pacer=leaving.pacer,
                 gate=leaving.gate,
                 slot=leaving.slot,
             )

@@ -50,6 +50,7 @@ class Gate:
         self._timer: asyncio.TimerHandle | None = None  # while nobody is called
         self._looks_at = 0  # when the timer goes off
         self._turn = 0  # how long the last one needed to come when it was called, in microseconds
+        self._leaving: tuple[Slot, int] | None = None  # who leaves in this turn of the event loop, and when it said so
         self._late, self._left_at = 0, 0  # how late the last one left, and when
 
     def is_crowded(self, room: int) -> bool:
@@ -94,6 +95,19 @@ class Gate:
             if self._may_leave(place):
                 return
 
+    def leaves(self, place: Place) -> None:
+        """Note that the start, whose ``wait`` has just returned, leaves in this turn of the event loop."""
+        now = self._now()
+        self._pacer.sent(place.slot, now)
+        self._leaving = place.slot, now
+        self._loop.call_soon(self._has_left)  # after this turn, and so after the INVITE
+
+    def _has_left(self) -> None:
+        """Correct when the last one left: since it said so the machine may have done something else for a while."""
+        if self._leaving is not None:
+            (slot, noted), self._leaving = self._leaving, None
+            self._pacer.left(slot, noted, self._now())
+
     def step_aside(self, place: Place) -> None:
         """Let the others go on, though this start may have been called."""
         if self._called is place:
@@ -106,6 +120,7 @@ class Gate:
         self.step_aside(place)
 
     def _may_leave(self, place: Place) -> bool:
+        self._has_left()  # whoever asks in the same turn asks after it
         now = self._now()
         return place.turn_at() <= now and self._pacer.may_send_at(place.slot) <= now
 

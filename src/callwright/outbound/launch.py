@@ -26,7 +26,7 @@ from callwright.engine.interface import CallFailed
 from callwright.outbound import dialling
 from callwright.outbound.events import StartEvent, Step
 from callwright.outbound.gate import Gate, Place
-from callwright.outbound.pacing import SECOND, Pacer, Slot
+from callwright.outbound.pacing import SECOND, Slot
 from callwright.outbound.persist import write_at_last
 from callwright.outbound.policy import MayNotRun
 from callwright.outbound.reasons import Reason
@@ -106,7 +106,6 @@ class Launch:
         destination: Destination,
         instance_id: InstanceId,
         call_id: CallId,
-        pacer: Pacer,
         gate: Gate,
         slot: Slot,
     ) -> None:
@@ -120,11 +119,18 @@ class Launch:
         )
         self._destination = destination
         self._call_id = call_id
-        self._pacer = pacer
         self._gate = gate
         self._slot = slot
+        self._is_hung_up = False
         self._settled: Settled | None = None  # with the records, if their transaction was committed
         self._loop = asyncio.get_running_loop()
+
+    def hang_up(self) -> bool:
+        """Note that whoever owns the task of ``run`` will cancel it, once; return False when it must not."""
+        if not self.stamped or self.ending:
+            return False
+        self.ending = self._is_hung_up = True
+        return True
 
     async def run(self) -> None:
         """Run the instance to its end; the start is settled on disk when this returns."""
@@ -196,9 +202,7 @@ class Launch:
         if not self._node.owns_data():
             raise NotDialled("this node does not own its data any more")
         self._tell(Step.DIALLING)
-        noted = self._now()
-        self._pacer.sent(self._slot, noted)
-        self._loop.call_soon(self._note_left, noted)  # after this turn, and so after the INVITE
+        self._gate.leaves(place)
 
     async def _pass_the_gate(self, place: Place) -> None:
         """Return when the INVITE may leave; while the slot is long past, write down where it is now."""
@@ -213,9 +217,6 @@ class Launch:
 
     def _turn_at(self) -> int:
         return math.ceil(self._node.turn_of(self._call_id) * SECOND)
-
-    def _note_left(self, noted: int) -> None:
-        self._pacer.left(self._slot, noted, self._now())
 
     def _check_hours(self, *instants: float) -> None:
         """Raise ``OutsideCallingHours`` unless the start may be dialled at all of these instants."""
@@ -263,8 +264,10 @@ class Launch:
                 self._tell(Step.WITHDRAWN)
 
     def _settle_with_records(self, c: Connection, result: InstanceResult) -> None:
-        ended_from_outside = self.ending or result.return_code == CANCELLED
+        if self._became(c) is not None:
+            return  # it was committed although that was told to have failed
         self.ending = True  # what is queued again now cannot be hung up any more
+        ended_from_outside = self._is_hung_up or result.return_code == CANCELLED
         self._settled = settle_recorded(
             c,
             self.start,
@@ -274,9 +277,13 @@ class Launch:
             how=None if ended_from_outside else unreached(result.outcome),
         )
 
+    def _became(self, c: Connection) -> Settled | None:
+        """Return what the start became with its records, None when that was not committed."""
+        return None if self._settled is None or dialling.is_running(c, self.instance_id) else self._settled
+
     def _settle_now(self, c: Connection, *, ending: _Ending) -> Settled:
-        if self._settled is not None and not dialling.is_running(c, self.instance_id):
-            return self._settled  # only what came after its records were closed went wrong
+        if (became := self._became(c)) is not None:
+            return became  # only what came after its records were closed went wrong
         return settle(
             c,
             self.start,

@@ -61,7 +61,6 @@ class Leaving:
     start: Start
     destination: Destination
     service: Service
-    pacer: Pacer
     gate: Gate
     slot: Slot
 
@@ -163,7 +162,6 @@ class Lines:
                     start=start,
                     destination=destination,
                     service=service,
-                    pacer=line.pacer,
                     gate=line.gate,
                     slot=slot,
                 )

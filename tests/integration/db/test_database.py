@@ -195,6 +195,49 @@ def test_brief_writes_of_a_loop_that_is_busy_or_gone_are_run_without_it(database
     assert database.write_now(numbers) == [1, 2, 4]
 
 
+def test_a_loop_that_is_held_up_keeps_no_other_loop_waiting_however_much_that_asks_for(database: Database) -> None:
+    asked, go_on = threading.Event(), threading.Event()
+
+    async def hold_up() -> None:
+        write = asyncio.ensure_future(database.write(putting(0), brief=True))
+        await asyncio.sleep(0)
+        asked.set()
+        assert go_on.wait(10)
+        assert await write == 0
+
+    async def keep_asking() -> int:
+        asked_for: list[asyncio.Future[int]] = []
+        while len(asked_for) < 500 and not any(write.done() for write in asked_for):
+            asked_for.append(asyncio.ensure_future(database.write(putting(len(asked_for) + 1), brief=True)))
+            await asyncio.sleep(0.01)
+        go_on.set()
+        await asyncio.gather(*asked_for)
+        return len(asked_for)
+
+    holding = threading.Thread(target=asyncio.run, args=(hold_up(),))
+    holding.start()
+    assert asked.wait(10)
+    asked_for = asyncio.run(keep_asking())
+    holding.join(10)
+    assert asked_for < 500, "it got its turn while the other loop was still held up"
+    assert database.read_now(numbers) == list(range(asked_for + 1))
+
+
+@pytest.mark.parametrize("brief", [True, False])
+def test_a_write_that_raises_what_no_future_takes_keeps_nobody_waiting(database: Database, brief: bool) -> None:
+    def stop(c: Connection) -> None:
+        raise StopIteration
+
+    async def story() -> list[object]:
+        async with asyncio.timeout(10):
+            writes = [database.write(write, brief=brief) for write in (stop, putting(1), putting(2))]
+            return await asyncio.gather(*writes, return_exceptions=True)
+
+    stopped, *others = asyncio.run(story())
+    assert isinstance(stopped, InternalError)
+    assert others == [1, 2]
+
+
 def test_a_brief_write_that_waits_for_a_write_is_refused_too(database: Database) -> None:
     with pytest.raises(InternalError, match="wait for another write"):
         asyncio.run(database.write(lambda c: database.write_now(numbers), brief=True))

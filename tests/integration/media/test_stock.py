@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from itertools import pairwise
 
 import pytest
@@ -189,29 +189,30 @@ def test_a_call_that_waits_for_a_leg_of_a_worker_that_dies_is_told() -> None:
 
 def test_what_came_to_a_port_before_its_call_is_not_taken_for_sound_of_the_call() -> None:
     async def work() -> None:
-        async with workers() as client:
-            gone, behind_nat = await RtpPeer.open(host="127.0.0.2"), await RtpPeer.open(host="127.0.0.3")
-            first = await client.open_leg()
-            (place,) = client._places
-            port = place.ready[0].port
-            gone.target = behind_nat.target = (first.host, port)
-            for _ in range(40):
-                gone.send_sound(QUIET)
-            first.connect(remote=("127.0.0.1", 9), codec=PCMA, dtmf_payload=101)
-            await first.play([Silence(ms=700)])
-            leg = await client.open_leg()
-            assert leg.port == port
-            leg.connect(remote=("127.0.0.9", 9), codec=PCMA, dtmf_payload=101)
-            await leg.play([Silence(ms=20)])
-            for _ in range(5):
-                behind_nat.send_sound(QUIET)
-            await behind_nat.until(lambda heard: len(heard) > 0)
-            stats = await leg.close()
-            assert (stats.remote_host, stats.remote_port) == behind_nat.address
-            assert stats.packets_received == 3  # all but those it was not believed at yet
-            assert not gone.heard
-            gone.close()
-            behind_nat.close()
+        with (
+            closing(await RtpPeer.open(host="127.0.0.2")) as gone,
+            closing(await RtpPeer.open(host="127.0.0.3")) as behind_nat,
+        ):
+            async with workers() as client:
+                first = await client.open_leg()
+                (place,) = client._places
+                port = place.ready[0].port
+                gone.target = behind_nat.target = (first.host, port)
+                for _ in range(40):
+                    gone.send_sound(QUIET)
+                first.connect(remote=("127.0.0.1", 9), codec=PCMA, dtmf_payload=101)
+                await first.play([Silence(ms=700)])
+                leg = await client.open_leg()
+                assert leg.port == port
+                leg.connect(remote=("127.0.0.9", 9), codec=PCMA, dtmf_payload=101)
+                await leg.play([Silence(ms=20)])
+                for _ in range(5):
+                    behind_nat.send_sound(QUIET)
+                await behind_nat.until(lambda heard: len(heard) > 0)
+                stats = await leg.close()
+                assert (stats.remote_host, stats.remote_port) == behind_nat.address
+                assert stats.packets_received == 3  # all but those it was not believed at yet
+                assert not gone.heard
 
     run(work)
 

@@ -11,6 +11,7 @@ from tests.support.audio import find_tone, level_at, read_wav, sine
 from tests.support.media_line import Line, line, run
 from tests.support.rtp_peer import RtpPeer
 
+from callwright.engine.interface import Silence
 from callwright.media.codec import PCMA
 
 QUIET = b"\xd5" * 160
@@ -115,5 +116,20 @@ def test_a_far_end_behind_a_nat_is_heard_at_once_and_stays_the_far_end() -> None
             stats = await at.leg.close()
             assert (stats.remote_host, stats.remote_port) == behind_nat.address
             assert stats.packets_lost == 0
+
+    run(work)
+
+
+def test_at_the_answer_the_negotiated_address_is_heard_at_once_though_somebody_else_gave_early_sound() -> None:
+    async def work() -> None:
+        async with line() as at, peer_at("127.0.0.2") as announcement:
+            async with speaking(at, announcement, 1800):
+                await announcement.until(lambda heard: len(heard) > 20)
+            at.leg.connect(remote=at.peer.address, codec=PCMA, dtmf_payload=101)
+            await at.leg.play([Silence(ms=20)])
+            at.peer.send_sound(QUIET)
+            await at.leg.play([Silence(ms=40)])
+            stats = await at.leg.close()
+            assert (stats.remote_host, stats.remote_port) == at.peer.address
 
     run(work)

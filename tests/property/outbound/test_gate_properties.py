@@ -34,7 +34,7 @@ comings = st.builds(
     late_s=st.one_of(st.just(-0.05), st.floats(-0.1, 1.5)),
     turn_at_s=st.one_of(st.just(0.0), st.floats(0.0, 4.0)),
     cancelled_s=st.one_of(st.none(), st.none(), st.sampled_from([0.0, 1e-6]), st.floats(-0.1, 1.5)),
-    busy_s=st.one_of(st.just(0.0), st.floats(0.0, 0.3)),
+    busy_s=st.one_of(st.just(0.0), st.floats(0.0, 0.3), st.just(2.0)),
 )
 
 
@@ -56,7 +56,7 @@ def test_whoever_is_not_cancelled_leaves_and_no_second_ever_holds_too_many(
 ) -> None:
     left: list[tuple[ServiceId, int]] = []
 
-    async def start(gate: Gate, pacer: Pacer, slot: Slot, one: Coming) -> None:
+    async def start(gate: Gate, slot: Slot, one: Coming) -> None:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, BusyLoop)
         place = gate.come(slot, lambda: int(one.turn_at_s * SECOND))
@@ -66,8 +66,7 @@ def test_whoever_is_not_cancelled_leaves_and_no_second_ever_holds_too_many(
             now = int(loop.time() * SECOND)
             assert now >= slot.at
             assert now >= int(one.turn_at_s * SECOND)
-            pacer.sent(slot, now)
-            loop.call_soon(lambda: pacer.left(slot, now, int(loop.time() * SECOND)))
+            gate.leaves(place)
             loop.spend(one.busy_s)
             left.append((slot.service_id, int(loop.time() * SECOND)))
         finally:
@@ -84,7 +83,7 @@ def test_whoever_is_not_cancelled_leaves_and_no_second_ever_holds_too_many(
             slot = pacer.next_slot(0, [one.service_id])
             assert slot is not None
             pacer.take(slot, [one.service_id])
-            tasks.append(asyncio.ensure_future(start(gate, pacer, slot, one)))
+            tasks.append(asyncio.ensure_future(start(gate, slot, one)))
             if one.cancelled_s is not None:
                 loop.call_at(slot.at / SECOND + one.cancelled_s, tasks[-1].cancel)
         cancelled = 0

@@ -49,9 +49,18 @@ def ports(told: list[Command]) -> list[int]:
 def test_it_is_received_as_described_nothing_is_sent_and_no_key_is_looked_for_in_it(
     direction: str, receives: bool
 ) -> None:
-    (connected,) = told_to_worker(lambda early: keep(early, "bob", sdp(5000, direction=direction)), listened_to=False)
+    connected, joined = told_to_worker(lambda early: keep(early, "bob", sdp(5000, direction=direction)))
+    assert joined == JoinLegs(leg=OWN, other=HEARD)
     assert isinstance(connected, ConnectLeg)
     assert (connected.receive, connected.send, connected.tone_keys) == (receives, False, False)
+
+
+def test_nobody_hears_it_without_a_listener_and_an_answer_may_refer_to_it_all_the_same() -> None:
+    def story(early: EarlyMedia) -> None:
+        keep(early, "bob", sdp(5000))
+        assert early.at_answer("bob", b"", CODECS).remote[1] == 5000
+
+    assert told_to_worker(story, listened_to=False) == []
 
 
 def test_what_is_told_again_changes_nothing_and_who_tells_something_new_is_heard() -> None:

@@ -145,6 +145,36 @@ def test_on_a_busy_loop_one_leaves_in_each_turn() -> None:
     assert turns[1:] == [1] * 7  # until a second has its ten
 
 
+def test_one_that_asks_in_the_turn_in_which_another_leaves_far_too_late_is_paced_after_it() -> None:
+    class FreezingLoop(VirtualTimeLoop):
+        def freeze(self, seconds: float) -> None:
+            self._now += seconds
+
+    async def run() -> list[float]:
+        s = Scene(1.0)
+        assert isinstance(s.loop, FreezingLoop)
+        loop = s.loop
+        left: list[float] = []
+
+        async def leave(slot: Slot) -> None:
+            place = s.gate.come(slot, lambda: 0)
+            await asyncio.sleep(5.0)
+            await s.gate.wait(place)
+            s.gate.leaves(place)
+            s.gate.go(place)
+            if not left:
+                loop.freeze(2.0)  # the machine does something else, and only then the INVITE leaves
+            left.append(loop.time())
+
+        await asyncio.gather(*(leave(slot) for slot in s.slots(A, A)))
+        return left
+
+    with asyncio.Runner(loop_factory=FreezingLoop) as runner:
+        first, second = runner.run(run())
+    assert first == 7.0
+    assert 8.0 <= second < 8.001
+
+
 def test_one_that_waits_for_its_trunk_holds_nobody_up() -> None:
     async def play(s: Scene) -> None:
         slots = s.slots(A, A, A)

@@ -16,11 +16,15 @@ MAX_NAME_CHARS = 512
 _NAME = re.compile(r"/?[A-Za-z0-9._@:-]+(?:/[A-Za-z0-9._@:-]+)*")
 
 
-@lru_cache(maxsize=1024)
 def media_name_fault(name: str) -> str | None:
     """Return what is wrong with the name of a sound in the store, or None."""
     if len(name) > MAX_NAME_CHARS:
         return f"has {len(name)} characters, at most {MAX_NAME_CHARS} are allowed"
+    return _fault(name)
+
+
+@lru_cache(maxsize=1024)
+def _fault(name: str) -> str | None:
     if ".." in name or "//" in name:
         return "must not have '..' or '//'"
     if not _NAME.fullmatch(name):

@@ -6,6 +6,7 @@ new page supersedes what is left of the old one. The error page is given out onc
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from functools import lru_cache
 from typing import Generic, Protocol, TypeVar
@@ -13,10 +14,11 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from callwright.accounts.service import Page
 from callwright.apps.rest.document import PageAnswer, Token
-from callwright.apps.rest.fields import url_fault
+from callwright.apps.rest.fields import MAX_URL_CHARS, url_fault
 from callwright.apps.rest.problem import Problem, ProblemKind
 
 MAX_REDIRECTS_IN_A_ROW = 100  # our choice
+_USER_INFO = re.compile("(?<=//)[^/?#]*@")
 
 
 class NamedAction(Protocol):
@@ -83,9 +85,14 @@ def _resolved(base: str, url: str) -> tuple[str, str | None]:
     return absolute, url_fault(absolute) or (None if urlsplit(absolute).hostname else "names no host")
 
 
-@lru_cache(maxsize=1024)
 def shown_url(url: str) -> str:
     """Return a URL fit for logs and messages: without user name and password."""
+    # What looks like one in a body may be as long as the body: such texts are not kept, here or in urllib.
+    return _shown(url) if len(url) <= MAX_URL_CHARS else _USER_INFO.sub("", url, count=1)
+
+
+@lru_cache(maxsize=1024)
+def _shown(url: str) -> str:
     try:
         parts = urlsplit(url)
     except ValueError:

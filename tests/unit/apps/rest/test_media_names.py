@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import PurePosixPath
 
 import pytest
@@ -62,3 +63,14 @@ def test_recording_has_its_time_its_instance_and_perhaps_a_number() -> None:
     )
     assert recording_name(1_391_351_463.0, "i.1", 2).endswith("/14_31_03_i.1_2.wav")
     assert media_name_fault(recording_name(0.0, "04f01fb92e8913a8.62100", 3)) is None
+
+
+def test_names_that_are_too_long_are_not_kept() -> None:
+    tracemalloc.start()
+    try:
+        for number in range(1000):
+            assert "at most" in str(media_name_fault("a" * 5000 + f"{number}.wav"))
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 500_000

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import dataclass
 
 import pytest
@@ -126,3 +127,15 @@ def test_error_page_is_given_out_once() -> None:
 )
 def test_shown_url_has_no_user_information(url: str, shown: str) -> None:
     assert shown_url(url) == shown
+
+
+def test_long_texts_are_shown_without_user_information_and_are_not_kept() -> None:
+    rest = "/" + "x" * 5000 + "@y//a@b"
+    tracemalloc.start()
+    try:
+        for number in range(2000):
+            assert shown_url(f"https://user:p@ss@example.net/{number}{rest}") == f"https://example.net/{number}{rest}"
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 500_000
