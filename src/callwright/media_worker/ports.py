@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import socket
 import struct
@@ -61,6 +62,8 @@ class PortPool:
             except OSError as error:
                 reason = f"the last one tried: {error.strerror or error}"
                 self._free.append(port)
+                if error.errno in (errno.EMFILE, errno.ENFILE):
+                    break  # no other port would do, and to try them all holds up every leg
         raise NoPortError(f"no RTP port can be bound on {self._host} ({self.size} in the range; {reason})")
 
     def release(self, pair: SocketPair, now: float) -> None:

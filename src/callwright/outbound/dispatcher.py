@@ -156,7 +156,10 @@ class Dispatcher:
             self._stopped.set()
 
     async def drain(self, limit_s: float) -> None:
-        """Stop claiming, let running instances finish for ``limit_s`` seconds, then end those that have not."""
+        """Stop claiming, let running instances finish for ``limit_s`` seconds, then end those that have not.
+
+        An end that cannot be written is left to the next start's recovery.
+        """
         self._stopping = True
         self._wake.set()
         try:
@@ -170,7 +173,7 @@ class Dispatcher:
         while not self._stopped.is_set():
             for _, task in list(self._live.values()):
                 task.cancel()
-            with contextlib.suppress(TimeoutError):  # what cannot be written is left to the next start's recovery
+            with contextlib.suppress(TimeoutError):  # some write their ends again and again: told once more, they stop
                 async with asyncio.timeout(END_WITHIN_S):
                     await self._stopped.wait()
 
