@@ -22,6 +22,7 @@ from bench.sipp import FarEnd
 
 FEED_S = 0.5  # starts are handed over as often, in lists
 PATIENCE_S = 30.0
+HEADROOM = 1.25  # so much more than is offered the account may start: its pacing is not what is measured
 ACCOUNT = "bench@example.com"
 
 
@@ -88,7 +89,7 @@ def scene(
     pages = PageServer(json.dumps(first), json.dumps(final))
     try:
         with bench_node(folder / "data", module=module) as node:
-            node.add_account(ACCOUNT, max_cps=rate)
+            node.add_account(ACCOUNT, max_cps=HEADROOM * rate)
             base = f"http://127.0.0.1:{pages.port}"
             last = {} if final is None else {"final_page": f"{base}/final"}
             login = node.add_service(ACCOUNT, "bench", first_page=f"{base}/first", **last)
