@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import ip_address
 
 from callwright.engine.trunk_setup import Trunk
 from callwright.sip.errors import SipParseError
 from callwright.sip.headers import Headers, clean, parse_address
 from callwright.sip.uri import OtherUri, SipUri, parse_uri
 from callwright.sip.way import Transport, transport_named
+from callwright.values.public_address import why_not_public, with_inner
 
 MOST_FOLLOWED = 5
 FOLLOWED_CODES = (300, 301, 302)  # 305 names a proxy and 380 another service: neither is the person called
@@ -25,7 +26,6 @@ FOLLOWED_CODES = (300, 301, 302)  # 305 names a proxy and 380 another service: n
 _FINAL = (486,)
 _MOST_CONTACTS = 10
 _LONGEST_BARE = 80
-_NAT64 = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))  # RFC 6052, RFC 8215
 
 
 class NotFollowed(Exception):
@@ -215,10 +215,4 @@ def _read(uri: str) -> SipUri | OtherUri:
 @lru_cache(maxsize=1024)
 def is_inner(host: str) -> bool:
     """Whether an address is one of this machine or network, that nobody outside may make us ask."""
-    address = ip_address(host.partition("%")[0])
-    if isinstance(address, IPv6Address):
-        inner = address.ipv4_mapped or address.sixtofour
-        if any(address in network for network in _NAT64):
-            inner = IPv4Address(int(address) & 0xFFFFFFFF)
-        address = inner or address
-    return address.is_multicast or not address.is_global
+    return any(map(why_not_public, with_inner(ip_address(host.partition("%")[0]))))
