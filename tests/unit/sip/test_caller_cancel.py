@@ -8,6 +8,14 @@ from callwright.sip.event import Answered, ByeDone, ExtraAnswer, Failed, Provisi
 from callwright.sip.message import Request
 
 
+def hung_up_unheard(talk: Conversation) -> Request:
+    """Return the BYE by which an answer that nobody waits for is hung up."""
+    _, bye = talk.expects("ACK", "BYE")
+    talk.hears(ExtraAnswer)
+    assert isinstance(bye, Request)
+    return bye
+
+
 def test_cancel_waits_for_a_provisional_answer() -> None:
     with Conversation() as talk:
         handle, invite = talk.calls()
@@ -95,9 +103,7 @@ def test_a_cancel_that_is_never_echoed_ends_after_64_t1_and_a_late_answer_is_sti
         assert (failed.code, failed.local) == (487, True)
         talk.waits(31)
         answer = talk.answers(invite, 200)
-        _, bye = talk.expects("ACK", "BYE")
-        talk.hears(ExtraAnswer)
-        assert isinstance(bye, Request)
+        bye = hung_up_unheard(talk)
         talk.answers(bye, 200)
         talk.waits(25)
         talk.feeds(answer)
@@ -148,9 +154,7 @@ def test_a_late_answer_after_487_is_still_hung_up() -> None:
         talk.hears(Provisional, Failed)
         talk.waits(20)
         talk.answers(invite, 200, tag="late")
-        _, bye = talk.expects("ACK", "BYE")
-        talk.hears(ExtraAnswer)
-        assert isinstance(bye, Request)
+        bye = hung_up_unheard(talk)
         talk.answers(bye, 200)
 
 
@@ -161,9 +165,7 @@ def test_a_hang_up_that_outlives_its_call_comes_to_its_end_without_harm() -> Non
         talk.expects("ACK")
         talk.hears(Failed)
         talk.answers(invite, 200, tag="late")
-        _, bye = talk.expects("ACK", "BYE")
-        talk.hears(ExtraAnswer)
-        assert isinstance(bye, Request)
+        bye = hung_up_unheard(talk)
         talk.waits(20)
         talk.core.take_sends()
         talk.answers(bye, 407, headers=(CHALLENGE,))
@@ -179,9 +181,7 @@ def test_a_late_answer_after_timer_b_is_still_hung_up() -> None:
         talk.core.take_sends()
         talk.hears(Failed)
         talk.answers(invite, 200)
-        _, bye = talk.expects("ACK", "BYE")
-        talk.hears(ExtraAnswer)
-        assert isinstance(bye, Request)
+        bye = hung_up_unheard(talk)
         talk.answers(bye, 200)
 
 
