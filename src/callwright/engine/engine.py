@@ -191,9 +191,7 @@ class CallEngine:
         facts.initiated_at = self._clock()
         if attempt.passage is None and not is_literal(plan.next_hop[0]):
             # Asked again, the name might lead to where nobody has judged whether the call may go.
-            raise self._planning.not_placed(
-                facts, 503, f"{plan.next_hop[0][:80]} has no address that can be reached from here"
-            )
+            raise self._planning.not_placed(facts, 503, f"{plan.next_hop[0][:80]} {sip_event.NO_ADDRESS}")
         self._send_invite(attempt, plan)
 
     def _send_invite(self, attempt: Attempt, plan: InvitePlan) -> None:

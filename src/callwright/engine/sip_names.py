@@ -16,6 +16,7 @@ import dns.rdatatype
 import dns.resolver
 import structlog
 
+from callwright.sip.event import NO_ADDRESS
 from callwright.sip.locating import ALL, Found, Kind, Lookup, Naptr, Question, Srv, locate
 from callwright.sip.way import Target, Transport
 
@@ -85,7 +86,7 @@ class Names:
         except StopIteration as end:
             targets = self._reachable(end.value)
             if not targets:
-                raise OSError(f"{host[:80]!r} has no address that can be reached from here") from None
+                raise OSError(f"{host[:80]!r} {NO_ADDRESS}") from None
             return targets
 
     def _reachable(self, targets: list[Target]) -> list[Target]:

@@ -14,6 +14,7 @@ from callwright.sip.way import BY_UDP, Way
 Pairs = tuple[tuple[str, str], ...]
 
 UNSENT = "could not be sent"  # the reason beside a 503 of our own
+NO_ADDRESS = "has no address that can be reached from here"  # the same, behind the name of a host
 
 
 class Send(msgspec.Struct, frozen=True, kw_only=True):

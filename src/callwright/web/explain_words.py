@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from callwright.apps import return_codes
 from callwright.outbound.reasons import Reason
-from callwright.sip.event import UNSENT
+from callwright.sip.event import NO_ADDRESS, UNSENT
 from callwright.values.outcome import Cause
 
 Advice = tuple[str, str]
@@ -186,6 +186,11 @@ def cause_in_words(hangup_cause: str, detail: str = "") -> str:
 
     ``detail`` is that of the call's record: a 503 of our own is nobody else's.
     """
+    if detail.endswith(NO_ADDRESS):
+        return (
+            "nothing was sent: the host's name leads to no address. Check how it is written, and the name servers of "
+            "this machine"
+        )
     if UNSENT in detail.split("; "):
         return (
             "nothing could be sent to the far end: nobody listens there, no way leads there, or its certificate is not "

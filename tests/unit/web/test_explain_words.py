@@ -64,5 +64,7 @@ def test_causes_are_said_in_words(cause: str, words: str) -> None:
 def test_what_could_not_be_sent_is_not_called_the_far_end_s_fault() -> None:
     assert cause_in_words("NOCHANNELS(503)", "Service Unavailable") == "the far end had no free line (SIP 503)"
     assert cause_in_words("NOCHANNELS(503)", "could not be sent").startswith("nothing could be sent")
+    nowhere = cause_in_words("NOCHANNELS(503)", "telephone has no address that can be reached from here")
+    assert nowhere.startswith("nothing was sent: the host's name leads to no address")
     redirected = "redirected to sip:1@x; could not be sent; not followed: it leads back to where the call was already"
     assert cause_in_words("NOCHANNELS(503)", redirected).startswith("nothing could be sent")
